@@ -1,0 +1,261 @@
+"""Typed settings from LEIMA_* environment variables.
+
+Any setting may also be read from a file: LEIMA_SECRET_KEY_FILE=/run/secrets/leima holds the value of
+LEIMA_SECRET_KEY. A wrong or missing value stops the start with one line per problem that says what to do.
+The table in README is made from this class (`leima settings`), and a test compares them.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+PREFIX = "LEIMA_"
+
+
+class SettingsError(Exception):
+    """The environment holds a wrong or missing setting. The text has one line per problem."""
+
+
+class Settings(BaseModel):
+    """Everything that an installation decides. Fields are named as their variables, without LEIMA_."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: Literal["production", "demo", "test"] = Field(
+        "production", description="`production`; `demo` and `test` allow made-up secrets and certificates"
+    )
+    data: Path = Field(Path("var"), description="Folder for the engines' data, certificates and made-up secrets")
+    public_url: str = Field(
+        "", description="Address under which phones reach Leima, e.g. `https://leima.example`. Needed in production"
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="At least 32 random characters. Signs sessions and keys every stored hash: keep it, for ever. "
+        "Needed in production; `demo` makes its own",
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""), description="`postgresql://…`. Unset: an own PostgreSQL 18 is run in `LEIMA_DATA`"
+    )
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="`redis://…` of a Valkey or Redis. Unset: an own Valkey is run in `LEIMA_DATA`"
+    )
+    host: str = Field("127.0.0.1", description="Address that the web server listens on")
+    port: int = Field(8400, ge=1, le=65535, description="Port that the web server listens on")
+    web_workers: int = Field(2, ge=1, le=64, description="Web processes that `leima serve` starts")
+    web_threads: int = Field(4, ge=1, le=64, description="Threads in each web process")
+    proxy_count: int = Field(
+        0, ge=0, le=5, description="How many reverse proxies stand before Leima and set `X-Forwarded-*`"
+    )
+    card_link: Literal["sms", "page"] = Field(
+        "sms",
+        description="How a new member gets the personal card link: `sms` (proves the number) or `page` (shown at once; "
+        "so in a demo)",
+    )
+    sms_provider: Literal["console", "twilio", "gateway"] = Field(
+        "console", description="Who carries SMS: `twilio`, `gateway` (any HTTP gateway), or `console`, the log"
+    )
+    sms_sender: str = Field(
+        "", description="Number, name or Twilio Messaging Service that SMS come from; for people to text to: a number"
+    )
+    sms_parts_per_second: float = Field(1.0, gt=0, le=1000, description="SMS parts that the sender may send a second")
+    sms_gateway: SecretStr = Field(
+        SecretStr(""), description="The gateway's description as JSON (docs/sms-providers.md)"
+    )
+    twilio_account_sid: str = Field("", description="Twilio account (`AC…`)")
+    twilio_auth_token: SecretStr = Field(SecretStr(""), description="Twilio auth token; signs Twilio's webhooks too")
+    twilio_api_key: str = Field("", description="Twilio API key (`SK…`) to send with, instead of the auth token")
+    twilio_api_secret: SecretStr = Field(SecretStr(""), description="The API key's secret")
+    twilio_api_url: str = Field("https://api.twilio.com", description="Twilio's REST API")
+    default_country: str = Field(
+        "FI", description="ISO 3166 country of phone numbers typed without +, for new programmes"
+    )
+    wallet_url: str = Field(
+        "", description="https address under which wallets reach Leima, when it is not `LEIMA_PUBLIC_URL`"
+    )
+    apns_address: str = Field("api.push.apple.com:443", description="Apple's push service, as host:port")
+    apns_key: SecretStr = Field(
+        SecretStr(""), description="Content of a team's `.p8` push key. Unset: the pass certificate is used"
+    )
+    apns_key_id: str = Field("", description="The push key's id. Needed with `LEIMA_APNS_KEY`")
+    apns_team_id: str = Field("", description="The push key's team. Needed with `LEIMA_APNS_KEY`")
+    google_issuer_id: str = Field("", description="Google Wallet issuer account. Unset: no cards in Google Wallet")
+    google_account: SecretStr = Field(
+        SecretStr(""), description="Content of the Google service account's JSON key. Needed with an issuer"
+    )
+    google_api_url: str = Field("https://walletobjects.googleapis.com", description="Google Wallet's REST API")
+    google_save_url: str = Field("https://pay.google.com/gp/v/save/", description="Where 'Save to Google Wallet' leads")
+    google_keys_url: str = Field(
+        "https://pay.google.com/gp/m/issuer/keys", description="Where Google publishes the keys that sign callbacks"
+    )
+    google_callback_sender: str = Field("GooglePayPasses", description="The sender that Google's callbacks name")
+    ca_file: Path | None = Field(
+        None,
+        description="Authorities to trust for Apple and Google instead of the system's: a sandbox's",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for `/metrics`. Unset: `/metrics` answers to this machine only"
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// (or http:// on your own machine)")
+        return value.rstrip("/")
+
+    @field_validator("default_country")
+    @classmethod
+    def _country(cls, value: str) -> str:
+        if len(value) != 2 or not value.isascii() or not value.isalpha():
+            raise ValueError("must be a two-letter country code such as FI")
+        return value.upper()
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_demo(cls, values: dict[str, object]) -> dict[str, object]:
+        """A demo has no SMS provider: its members get their link on the page."""
+        return {"card_link": "page"} | values if values.get("env") == "demo" else values
+
+    @model_validator(mode="after")
+    def _production(self) -> "Settings":
+        problems = [*self._wallet_problems(), *self._sms_problems()]
+        secret = self.secret_key.get_secret_value()
+        if secret and len(secret) < 32:
+            problems.append("LEIMA_SECRET_KEY must have at least 32 characters")
+        if self.env == "production":
+            if not secret:
+                problems.append(
+                    "LEIMA_SECRET_KEY is missing. Make one with: "
+                    'python3 -c "import secrets; print(secrets.token_urlsafe(48))", and keep it in a safe place'
+                )
+            if not self.public_url:
+                problems.append("LEIMA_PUBLIC_URL is missing. It is the address under which phones reach Leima")
+            elif not self.public_url.startswith("https://"):
+                problems.append("LEIMA_PUBLIC_URL must start with https:// in production: wallets refuse anything else")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _wallet_problems(self) -> Iterator[str]:
+        if self.wallet_url and not self.wallet_url.startswith("https://"):
+            yield "LEIMA_WALLET_URL must start with https://: wallets refuse anything else"
+        if self.google_issuer_id and not self.google_issuer_id.isdigit():
+            yield "LEIMA_GOOGLE_ISSUER_ID must be a number: find it in the Google Pay & Wallet Console"
+        if self.google_issuer_id and not self.google_account.get_secret_value():
+            yield "LEIMA_GOOGLE_ACCOUNT is missing: point LEIMA_GOOGLE_ACCOUNT_FILE to the service account's JSON key"
+        if self.apns_key.get_secret_value() and not (self.apns_key_id and self.apns_team_id):
+            yield "LEIMA_APNS_KEY needs LEIMA_APNS_KEY_ID and LEIMA_APNS_TEAM_ID too"
+        if not re.fullmatch(r"[\w.-]+:\d{1,5}", self.apns_address):
+            yield "LEIMA_APNS_ADDRESS must be host:port, for example api.push.apple.com:443"
+
+    def _sms_problems(self) -> Iterator[str]:
+        if self.sms_provider == "twilio":
+            if not self.twilio_account_sid.startswith("AC"):
+                yield "LEIMA_TWILIO_ACCOUNT_SID is missing: it starts with AC, on the front page of Twilio's console"
+            if not self.twilio_auth_token.get_secret_value():
+                yield "LEIMA_TWILIO_AUTH_TOKEN is missing: Twilio signs what it posts to us with it"
+            if bool(self.twilio_api_key) != bool(self.twilio_api_secret.get_secret_value()):
+                yield "LEIMA_TWILIO_API_KEY and LEIMA_TWILIO_API_SECRET belong together: set both, or neither"
+            if not self.sms_sender:
+                yield "LEIMA_SMS_SENDER is missing: the number or Messaging Service that SMS come from"
+        if self.sms_provider == "gateway" and not self.sms_gateway.get_secret_value():
+            yield "LEIMA_SMS_GATEWAY is missing: point LEIMA_SMS_GATEWAY_FILE to the gateway's description"
+
+    @property
+    def wallet_base_url(self) -> str:
+        """The https address that wallets are given, without a slash at the end; empty when there is none."""
+        url = self.wallet_url.rstrip("/") or self.base_url
+        return url if url.startswith("https://") else ""
+
+    @property
+    def texting_number(self) -> str:
+        """The E.164 number that people can text to; empty when SMS come from a name or from no number at all."""
+        return self.sms_sender if re.fullmatch(r"\+[1-9][0-9]{6,14}", self.sms_sender) else ""
+
+    @property
+    def secret(self) -> bytes:
+        """The installation's secret, as the key for HMACs."""
+        return self.secret_key.get_secret_value().encode()
+
+    @property
+    def base_url(self) -> str:
+        """The public address, without a slash at the end; this machine's when none is set."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read the settings from `environ` (by default the process's); `overrides` win.
+
+    Raises SettingsError with every problem found.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        file = environ.get(variable + "_FILE", "")
+        if environ.get(variable) and file:
+            problems.append(f"{variable} and {variable}_FILE are both set: unset one of them")
+        elif file:
+            try:
+                values[name] = Path(file).read_text().strip()
+            except OSError as error:
+                problems.append(f"{variable}_FILE: cannot read {file}: {error.strerror}")
+        elif environ.get(variable):
+            values[name] = environ[variable]
+    values.update(overrides)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems.extend(_problems(error, values))
+        raise SettingsError("\n".join(problems)) from None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _problems(error: ValidationError, values: Mapping[str, object]) -> Iterator[str]:
+    """Every problem as a line, also those between settings: they are looked for only once each setting is right."""
+    wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    for item in error.errors():
+        name = "".join(f"{PREFIX}{str(part).upper()}: " for part in item["loc"])
+        yield from (name + line for line in item["msg"].removeprefix("Value error, ").splitlines())
+    if not wrong:
+        return
+    try:
+        Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
+    except ValidationError as others:
+        lines = "\n".join(item["msg"].removeprefix("Value error, ") for item in others.errors()).splitlines()
+        told = {PREFIX + name.upper() for name in wrong}
+        yield from (line for line in lines if line.split()[0] not in told)
+
+
+def markdown_table() -> str:
+    """All settings as README's table: variable, default, meaning."""
+    rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = f"`{default}`" if str(default) else "–"
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows)
