@@ -1,0 +1,40 @@
+"""Card codes: 16 characters of Crockford base32, which a scanner reads from the QR code or a cashier types.
+
+The alphabet (https://www.crockford.com/base32.html) leaves out I, L, O and U, so that what looks alike is alike.
+"""
+
+import unicodedata
+
+from sms.digits import ascii_digits
+
+RANDOM_BYTES = 10  # 80 bits: nobody meets a card by guessing
+LENGTH = 16
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LOOK_ALIKES = str.maketrans("OIL", "011")
+
+
+def code_from(random: bytes) -> str:
+    """The card code made of 10 random bytes, which the caller takes from a secure source."""
+    if len(random) != RANDOM_BYTES:
+        raise ValueError(f"a card code is made of {RANDOM_BYTES} bytes, not {len(random)}")
+    number = int.from_bytes(random)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -1, -5))
+
+
+def read(text: str) -> str | None:
+    """The card code that was typed or scanned, or None when the text is not one.
+
+    Forgiven are lower case, spaces, any kind of dash, the letters O, I and L, digits of any script, and direction
+    marks. U is not in the alphabet, so it is a slip that has no one meaning.
+    """
+    flat = ascii_digits(unicodedata.normalize("NFKC", text))
+    kept = "".join(char for char in flat if not char.isspace() and unicodedata.category(char) not in ("Pd", "Cf"))
+    if len(kept) != LENGTH or not kept.isascii():
+        return None
+    code = kept.upper().translate(_LOOK_ALIKES)
+    return code if all(char in _ALPHABET for char in code) else None
+
+
+def grouped(code: str) -> str:
+    """The code as people read it: 'ABCD-EFGH-JKMN-PQRS'."""
+    return "-".join(code[start : start + 4] for start in range(0, LENGTH, 4))
