@@ -1,0 +1,99 @@
+"""The ledger: every earn and spend as a row that never changes, and the rewards that full cards gave."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, Identified, text_enum
+from app.loyalty.ledger import Kind, Unit
+
+
+class LedgerEntry(Identified, Base):
+    """One signed amount of one unit for one member.
+
+    `operation_id` ties together what one act at the till wrote (a stamp, the ten stamps that became a reward, the
+    reward): it is the id of the first of them. `reverses_id` is the entry that this one undoes, at most once.
+    `lot_id` is, on an expiry, the earn whose remainder lapsed.
+    """
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (
+        CheckConstraint("amount <> 0", name="amount"),
+        UniqueConstraint("reverses_id"),
+        UniqueConstraint("lot_id"),
+        Index("ix_ledger_entries_member_id_number", "member_id", "number"),
+        Index("ix_ledger_entries_operation_id", "operation_id"),
+        Index("ix_ledger_entries_program_id_at", "program_id", "at"),
+    )
+
+    # The order in which a member's entries were written. Ids cannot tell it: they carry the writing machine's clock.
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    operation_id: Mapped[UUID]
+    unit: Mapped[Unit] = mapped_column(text_enum(Unit))
+    kind: Mapped[Kind] = mapped_column(text_enum(Kind))
+    amount: Mapped[int]
+    at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    reverses_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"))
+    lot_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"))
+    reward_id: Mapped[UUID | None] = mapped_column(ForeignKey("rewards.id"), index=True)
+    location_id: Mapped[UUID | None] = mapped_column(ForeignKey("locations.id"))
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    receipt_no: Mapped[str] = mapped_column(String(60), default="")
+
+
+class RewardStatus(StrEnum):
+    ISSUED = "issued"
+    REDEEMED = "redeemed"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"  # the stamp that gave it was undone
+
+
+class Reward(Identified, Base):
+    """A reward that a member holds or held. Its name is what was promised when it was issued."""
+
+    __tablename__ = "rewards"
+    __table_args__ = (Index("ix_rewards_member_id_status", "member_id", "status"),)
+
+    program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    status: Mapped[RewardStatus] = mapped_column(text_enum(RewardStatus), default=RewardStatus.ISSUED)
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class SavedAnswer(Base):
+    """What was answered to an idempotency key, so that a repeat gets the same and does nothing."""
+
+    __tablename__ = "saved_answers"
+
+    scope: Mapped[UUID] = mapped_column(primary_key=True)  # the API key or the member of staff who asked
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[dict[str, object]] = mapped_column(JSONB)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuditEntry(Identified, Base):
+    """Who did what to what. Details hold ids and setting names, never personal data."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_program_id_at", "program_id", "at"),)
+
+    program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
+    at: Mapped[datetime]
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    subject_id: Mapped[UUID | None]
+    details: Mapped[dict[str, object]] = mapped_column(JSONB, default=dict)

@@ -1,0 +1,76 @@
+"""SMS: what was sent and received, what came of it, and the codes by which people join."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, Identified, text_enum
+from sms.delivery_states import State
+
+
+class Direction(StrEnum):
+    IN = "in"
+    OUT = "out"
+
+
+class SmsMessage(Identified, Base):
+    """One SMS, in or out.
+
+    What goes out is rendered when it is sent, from `template` and `params` (or `text`, when somebody typed it): links
+    and codes that open something never rest here. `reference` at the provider is the row's id.
+    """
+
+    __tablename__ = "sms_messages"
+    __table_args__ = (
+        Index("ix_sms_messages_program_id_id", "program_id", "id"),
+        Index("ix_sms_messages_member_id_id", "member_id", "id"),
+        Index("ix_sms_messages_phone_id", "phone", "id"),
+        Index("ix_sms_messages_flagged", "program_id", postgresql_where="flagged"),
+    )
+
+    program_id: Mapped[UUID | None] = mapped_column(ForeignKey("programs.id"))
+    member_id: Mapped[UUID | None] = mapped_column(ForeignKey("members.id"))
+    staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
+    direction: Mapped[Direction] = mapped_column(text_enum(Direction))
+    phone: Mapped[str] = mapped_column(String(16))
+    language: Mapped[str] = mapped_column(String(2))
+    template: Mapped[str] = mapped_column(String(32), default="")
+    params: Mapped[dict[str, object]] = mapped_column(JSONB, default=dict)
+    text: Mapped[str] = mapped_column(Text, default="")
+    marketing: Mapped[bool] = mapped_column(default=False)
+    flagged: Mapped[bool] = mapped_column(default=False)  # staff should read it: it asks to stop in a sentence
+    state: Mapped[State | None] = mapped_column(text_enum(State))  # None: received
+    provider: Mapped[str] = mapped_column(String(20), default="")
+    provider_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    parts: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(String(20), default="")  # sms.reasons.Reason
+    code: Mapped[str] = mapped_column(String(40), default="")  # the provider's own
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+class SmsEvent(Base):
+    """What a provider reported of a message, as it came. Never changed."""
+
+    __tablename__ = "sms_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("sms_messages.id"), index=True)
+    at: Mapped[datetime]
+    report: Mapped[dict[str, object]] = mapped_column(JSONB)
+
+
+class JoinCode(Identified, Base):
+    """Five digits that people text to join. `via` is the channel that it hangs in."""
+
+    __tablename__ = "join_codes"
+
+    program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"), index=True)
+    code: Mapped[str] = mapped_column(String(5), unique=True)
+    via: Mapped[str] = mapped_column(String(32), default="")
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
