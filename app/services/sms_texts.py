@@ -1,0 +1,31 @@
+"""The texts of our SMS, rendered when they are sent. A template names its placeholders; links are filled in last."""
+
+from collections.abc import Mapping
+
+from app.i18n import N_, translator
+
+CARD_LINK = "card_link"
+JOINED = "joined"
+BLOCKED = "blocked"
+STOPPED = "stopped"
+STARTED = "started"
+HELP = "help"
+WRONG_CODE = "wrong_code"
+CODE_AT_TILL = "code_at_till"
+TEXTS = {
+    CARD_LINK: N_("%(program)s: your card is here: %(link)s"),
+    JOINED: N_("Welcome to %(program)s! Your card: %(link)s"),
+    BLOCKED: N_("This number cannot join by itself. Please ask the staff."),
+    STOPPED: N_("%(program)s: you get no more offers by SMS. To get them again, reply START."),
+    STARTED: N_("%(program)s: you get our offers by SMS again. To stop them, reply STOP."),
+    HELP: N_("%(program)s: reply with the shop's 5-digit code to join, or STOP to end offers. %(contact)s"),
+    CODE_AT_TILL: N_("%(program)s: please show your code at the till. Do not send it to anybody."),
+    WRONG_CODE: N_("We do not know this code. Please text the 5 digits that you see in the shop."),
+}
+# What a conversation shows in the place of a link: the real one opens the card.
+HIDDEN_LINK = "…/c/…"
+
+
+def render(template: str, language: str, params: Mapping[str, object]) -> str:
+    """The text in this language, without spaces that an empty placeholder leaves at the end."""
+    return translator(language).gettext(TEXTS[template], **params).rstrip()
