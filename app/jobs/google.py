@@ -1,0 +1,91 @@
+"""The Google channel: have Google know changed cards, many at once."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.jobs.outcome import Outcome
+from app.services import google_cards
+from app.services.context import Context
+from app.services.google_cards import Described
+from app.services.outbox import Claimed
+from passes.google import outcome as google
+from passes.google.client import LARGEST_BATCH, GoogleWallet, ObjectPut
+from passes.google.errors import AccountError
+from passes.google.outcome import NO_ANSWER, TOKEN_UNAVAILABLE, OutcomeKind
+
+_OFF = (
+    "Google Wallet is not set up here. It needs LEIMA_GOOGLE_ISSUER_ID, LEIMA_GOOGLE_ACCOUNT and an https address "
+    "(LEIMA_WALLET_URL)"
+)
+
+
+def deliver(context: Context, rows: Sequence[Claimed]) -> list[Outcome]:
+    """Tell Google of these cards. What no retry can mend (settings, the account's key) is said at once."""
+    if not google_cards.is_on(context):
+        return [Outcome(row, _OFF, permanent=True) for row in rows]
+    try:
+        wallet = context.google()
+    except AccountError as error:
+        return [Outcome(row, str(error), permanent=True) for row in rows]
+    return put_objects(context, wallet, rows)
+
+
+def put_objects(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed]) -> list[Outcome]:
+    """Send these cards as they are now, in batches. No transaction is open meanwhile.
+
+    A card notifies when its news is worth it and its quota of the last 24 hours is not used up; else it is silent.
+    """
+    outcomes: list[Outcome] = []
+    ready = list(rows)
+    for program_id in sorted({row.program_id for row in rows}):
+        done = google_cards.ensure_class(context, wallet, program_id)
+        if not done.delivered:
+            outcomes += [_outcome(row, done) for row in ready if row.program_id == program_id]
+            ready = [row for row in ready if row.program_id != program_id]
+    while ready:
+        batch, ready = ready[:LARGEST_BATCH], ready[LARGEST_BATCH:]
+        results = _put_batch(context, wallet, batch)
+        outcomes += [_outcome(row, result) for row, result in zip(batch, results, strict=True)]
+        silent = next((result for result in results if result in (NO_ANSWER, TOKEN_UNAVAILABLE)), None)
+        if silent is not None:
+            # The next batches would each wait for the timeout too, and the rows' leases would run out.
+            outcomes += [_outcome(row, silent) for row in ready]
+            break
+    return outcomes
+
+
+def _put_batch(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed]) -> list[google.Outcome]:
+    """What became of each of these rows, whose programmes Google knows."""
+    described = google_cards.describe(context, [row.subject_id for row in rows])
+    sent = [(row, described[row.subject_id]) for row in rows if _can_be_sent(described.get(row.subject_id))]
+    answers = wallet.put_objects(
+        [ObjectPut(card.body, row.notify and card.may_notify, new=not card.known) for row, card in sent]
+    )
+    results: dict[UUID, google.Outcome] = {}
+    told: list[tuple[UUID, int, bool]] = []
+    for (row, card), answer in zip(sent, answers, strict=True):
+        results[row.subject_id] = answer
+        if answer.delivered:
+            notified = row.notify and card.may_notify and answer.kind is OutcomeKind.DONE
+            told.append((row.subject_id, card.member.card_version, notified))
+        elif answer.code == "class_missing":
+            google_cards.forget_class(context, row.program_id)
+            results[row.subject_id] = google.Outcome(OutcomeKind.RETRY, answer.code, answer.reason)
+    google_cards.mark_told(context, told)
+    return [results.get(row.subject_id) or _not_sent(described.get(row.subject_id)) for row in rows]
+
+
+def _can_be_sent(card: Described | None) -> bool:
+    return card is not None and not card.problem
+
+
+def _not_sent(card: Described | None) -> google.Outcome:
+    """A card that is gone has nothing to tell; one with a problem needs staff."""
+    return google.DONE if card is None else google.Outcome(OutcomeKind.REFUSED, "invalid", card.problem)
+
+
+def _outcome(row: Claimed, result: google.Outcome) -> Outcome:
+    if result.delivered:
+        return Outcome(row)
+    reason = f"{result.reason}: {result.detail}" if result.detail else result.reason
+    return Outcome(row, reason, result.kind is OutcomeKind.REFUSED, result.retry_after)
