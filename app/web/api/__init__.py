@@ -1,0 +1,5 @@
+"""The API for tills and web shops, its OpenAPI document and its pages for people."""
+
+from app.web.api.views import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,115 @@
+"""The card's own page, opened by a personal link, and the card's ways into Apple's and Google's wallets."""
+
+from datetime import UTC
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.db.people import MemberStatus
+from app.i18n import Money
+from app.loyalty.card_codes import grouped
+from app.services import apple_passes, cards, google_cards, limits, members
+from app.services.cards import OpenedCard
+from app.services.errors import Refused
+from app.web.access import ctx, public
+from app.web.brand import brand_colors, stamps_picture
+from app.web.language import prefer, text
+from app.web.qr import qr_svg
+from passes.apple.package import MIME_TYPE
+
+blueprint = Blueprint("card", __name__, url_prefix="/c")
+
+# Safari on an iPad says that it is a Mac.
+_APPLE = ("iPhone", "iPad", "iPod", "Macintosh")
+
+
+@blueprint.after_request
+def keep_the_link_private(response: Response) -> Response:
+    """The address opens the card: other sites must not learn it from a Referer, nor search engines."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+@blueprint.get("/<token>")
+@public
+def page(token: str) -> Response:
+    opened = _opened(token)
+    member, program = opened.member, opened.program
+    content = render_template(
+        "card/page.html",
+        token=token,
+        member=member,
+        program=program,
+        history=opened.history,
+        active=member.status is MemberStatus.ACTIVE,
+        have=min(member.stamps, program.stamps_needed),
+        rewards=[
+            (reward, cards.last_day(reward.expires_at, program.time_zone) if reward.expires_at else None)
+            for reward in member.rewards
+        ],
+        smallest_purchase=Money(program.smallest_purchase_minor, program.currency),
+        colors=brand_colors(program),
+        stamps=stamps_picture(program, member.stamps),
+        qr=qr_svg(member.card_code, text().gettext("QR code of your card")),
+        code=grouped(member.card_code),
+        own_wallet=_own_wallet(),
+        google=google_cards.is_on(ctx()),
+    )
+    response = Response(content)
+    response.vary.add("User-Agent")
+    return response
+
+
+def _own_wallet() -> str:
+    """The wallet of the device that asks, apple or google; empty when it has none, or does not say."""
+    device = request.user_agent.string
+    if any(name in device for name in _APPLE):
+        return "apple"
+    return "google" if "Android" in device else ""
+
+
+@blueprint.get("/<token>/apple.pkpass")
+@public
+def apple_pass(token: str) -> Response:
+    opened = _opened(token)
+    signed = apple_passes.apple_pass(ctx(), opened.member)
+    response = Response(signed.segments, mimetype=MIME_TYPE)
+    response.content_length = sum(map(len, signed.segments))
+    response.headers["Content-Disposition"] = f'attachment; filename="{opened.program.slug}.pkpass"'
+    response.last_modified = signed.changed_at.astimezone(UTC)
+    return response
+
+
+@blueprint.get("/<token>/google")
+@public
+def google_pass(token: str) -> AnyResponse:
+    """To Google's page that puts the card on the phone. A card that has ended says so on its own page instead."""
+    member = _opened(token).member
+    if not google_cards.is_on(ctx()):
+        abort(404)
+    if member.status is not MemberStatus.ACTIVE:
+        return redirect(url_for("card.page", token=token))
+    limits.spend(ctx(), limits.LINK, "google-pass", str(member.card_id))  # each asks Google, which counts calls
+    return redirect(google_cards.link(ctx(), member))
+
+
+@blueprint.post("/<token>/leave")
+@public
+def leave(token: str) -> AnyResponse:
+    """End the membership, when the box beside the button is ticked. A blocked card stays blocked."""
+    opened = _opened(token)
+    if opened.member.status is MemberStatus.ACTIVE and request.form.get("sure") == "on":
+        members.leave(ctx(), token)
+    return redirect(url_for("card.page", token=token), 303)
+
+
+def _opened(token: str) -> OpenedCard:
+    """The card; from here on the page speaks the member's language. Misses are counted: nobody tries links for long."""
+    try:
+        opened = cards.opened(ctx(), token)
+    except Refused:
+        limits.spend(ctx(), limits.LINK, "card-link", request.remote_addr or "")
+        raise
+    prefer(opened.member.language)
+    return opened

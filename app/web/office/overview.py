@@ -1,0 +1,21 @@
+"""The office's start page."""
+
+from flask import render_template
+
+from app.services import delivery_overview, programs
+from app.services import overview as numbers
+from app.web.access import OFFICE, actor, ctx, staff_only
+from app.web.office.frame import blueprint
+
+
+@blueprint.get("")
+@staff_only(*OFFICE)
+def overview() -> str:
+    here = actor()
+    return render_template(
+        "office/overview.html",
+        program=programs.get(ctx(), here.program_id),
+        set_up=numbers.set_up(ctx(), here),
+        numbers=numbers.numbers(ctx(), here),
+        installed=delivery_overview.installed(ctx(), here),
+    )
