@@ -1,0 +1,96 @@
+"""The demo, as somebody starts it: the tour, a taken port, a second start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app import embedded
+
+ROOT = Path(__file__).parents[2]
+
+
+def leima(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LEIMA_")}
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=ROOT,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_the_tour_walks_the_main_job_end_to_end():
+    done = leima("demo", "--tour")
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout
+    assert "The tour is complete." in done.stdout
+
+
+def test_a_taken_port_is_told_with_what_to_do(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = leima("demo", LEIMA_DATA=str(tmp_path), LEIMA_PORT=str(port))
+    assert 1 == done.returncode
+    assert f"LEIMA_PORT={port + 1}" in done.stderr
+    assert not embedded.is_running(tmp_path)
+
+
+def test_a_reset_does_not_empty_a_folder_that_is_not_a_demos(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = leima("demo", "--reset", LEIMA_DATA=str(tmp_path), LEIMA_PORT=str(port))
+    assert 1 == done.returncode
+    assert "does not look like a demo's data folder" in done.stderr
+    assert "three years of work" == (tmp_path / "thesis.txt").read_text()
+
+
+def test_a_second_start_keeps_the_data_and_ctrl_c_leaves_nothing(tmp_path: Path):
+    first = _started_and_stopped(tmp_path)
+    second = _started_and_stopped(tmp_path)
+    assert first == second
+    assert not embedded.is_running(tmp_path)
+
+
+def _started_and_stopped(data: Path) -> str:
+    """Start the demo, press Ctrl-C when it serves, and return demo.json without what the ports change."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LEIMA_")}
+    with (data / "out.txt").open("w+") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "demo"],
+            cwd=ROOT,
+            env=clean | {"LEIMA_DATA": str(data / "var"), "LEIMA_PORT": str(port)},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 90
+            while not _answers(port):
+                out.seek(0)
+                assert process.poll() is None, out.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+            process.wait(60)
+    assert 0 == process.returncode
+    assert not embedded.is_running(data / "var")
+    return (data / "var" / "demo.json").read_text().replace(str(port), "PORT").replace(str(port + 1), "NEXT")
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
