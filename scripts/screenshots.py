@@ -1,0 +1,168 @@
+"""Takes the pictures that README and docs show, of a fresh demo: docs/pictures/*.png.
+
+.venv/bin/python scripts/screenshots.py            # all
+.venv/bin/python scripts/screenshots.py phones     # some: customers, staff or phones
+"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from PIL import Image, ImageDraw  # noqa: E402 - only found after the line above
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 - only found after the line above
+
+from app.cli.tour import running_demo  # noqa: E402
+from tests.browser.conftest import QUIET, chromium_path  # noqa: E402
+
+PICTURES = ROOT / "docs" / "pictures"
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+SHELF = {"width": 1280, "height": 920}
+HALF = {"width": 800, "height": 920}
+_MARGIN, _BAR, _CORNER = 28, 34, 12  # of the drawn windows, in pixels
+
+
+def main() -> int:
+    path = chromium_path()
+    if path is None:
+        print("No Chromium: run scripts/install-chromium.sh", file=sys.stderr)
+        return 1
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, running_demo(Path(folder)) as told, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        wanted = sys.argv[1:] or list(PARTS)
+        for name in wanted:
+            PARTS[name](browser, told)
+        browser.close()
+    return 0
+
+
+def customer_pictures(browser: Browser, told: dict[str, Any]) -> None:
+    page = opened(browser, told, PHONE)
+    page.goto(told["join_url"])
+    take(page, "join-phone")
+    for name, member in zip(("card-fi", "card-phone", "card-ru", "card-fa"), told["members"], strict=False):
+        page.goto(member["card_url"])
+        take(page, name)
+    wide = opened(browser, told, DESKTOP)
+    wide.goto(told["members"][1]["card_url"])
+    take(wide, "card-desktop")
+    wide.goto(f"{told['base_url']}/api/docs")
+    take(wide, "api-docs")
+
+
+def staff_pictures(browser: Browser, told: dict[str, Any]) -> None:
+    for size, ending in ((DESKTOP, ""), (PHONE, "-phone")):
+        page = opened(browser, told, size)
+        sign_in(page, told)
+        take(page, f"office{ending}")
+        for part in ("program", "members", "staff", "poster"):
+            page.goto(f"{told['base_url']}/office/{part}")
+            take(page, f"office-{part}{ending}")
+        page.goto(told["till_url"])
+        take(page, f"till-empty{ending}")
+        page.keyboard.type(told["members"][1]["card_code"])
+        page.keyboard.press("Enter")
+        page.get_by_text("Bob Miller").first.wait_for()
+        take(page, f"till{ending}")
+        page.goto(f"{told['till_url']}?lang=fa")
+        page.keyboard.type(told["members"][3]["card_code"])
+        page.keyboard.press("Enter")
+        page.get_by_text("مریم رضایی").first.wait_for()
+        take(page, f"till-fa{ending}")
+
+
+def sign_in(page: Page, told: dict[str, Any]) -> None:
+    page.goto(f"{told['base_url']}/staff/sign-in")
+    owner = told["staff"][0]
+    page.get_by_label("Sign-in name").fill(owner["login"])
+    page.get_by_label("Password").fill(owner["password"])
+    page.get_by_role("button", name="Sign in").click()
+
+
+def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
+    """Both phones of one customer after a stamp at the till, and the till beside them."""
+    phones, till = opened(browser, told, SHELF), opened(browser, told, HALF)
+    for number, kind in enumerate(("iPhone", "Android"), start=1):
+        phones.goto(told["sandbox"]["phones_url"])
+        phones.get_by_label(kind, exact=True).check()
+        phones.get_by_label("Whose card?").select_option("Bob Miller")
+        phones.get_by_role("button", name="Add the card to a phone").click()
+        expect(phones.locator(".stand")).to_have_count(number)
+    fill_a_card(phones, told)
+    for alerts in phones.locator(".alerts").all():
+        expect(alerts).to_contain_text("Your reward is here")
+    give_a_stamp(till, told)
+    expect(phones.locator(".iphone .alert").first).to_contain_text("You have 4 of 10 stamps")
+    expect(phones.locator(".android .front .fields")).to_contain_text("4/10")
+    phones.wait_for_timeout(1200)  # what is new shines for a moment
+    to_the_shelf = "scrollTo(0, document.querySelector('.shelf').offsetTop - 24)"
+    phones.evaluate(to_the_shelf)
+    phones.screenshot(path=PICTURES / "phones.png")
+    phones.set_viewport_size(HALF)  # type: ignore[arg-type]
+    phones.evaluate(to_the_shelf)
+    side_by_side([till.screenshot(), phones.screenshot()], PICTURES / "till-and-phones.png")
+    print("docs/pictures/phones.png\ndocs/pictures/till-and-phones.png")
+
+
+def fill_a_card(page: Page, told: dict[str, Any]) -> None:
+    """As till software does."""
+    filled = page.request.post(
+        f"{told['base_url']}/api/v1/stamps",
+        headers={"Authorization": f"Bearer {told['api_key']}", "Idempotency-Key": "screenshots"},
+        data={"card_code": told["members"][1]["card_code"], "count": 9},
+    )
+    expect(filled).to_be_ok()
+
+
+def give_a_stamp(till: Page, told: dict[str, Any]) -> None:
+    sign_in(till, told)
+    till.goto(told["till_url"])
+    till.keyboard.type(told["members"][1]["card_code"])
+    till.keyboard.press("Enter")
+    till.locator("#give button.primary").click()
+    expect(till.locator("#result")).to_contain_text("1 stamp given")
+
+
+def side_by_side(shots: list[bytes], file: Path) -> None:
+    """Two windows on one desk."""
+    windows = [Image.open(io.BytesIO(shot)).convert("RGB") for shot in shots]
+    width = sum(window.width for window in windows) + _MARGIN * (len(windows) + 1)
+    desk = Image.new("RGB", (width, windows[0].height + _BAR + 2 * _MARGIN), "#cfd8d3")
+    left = _MARGIN
+    for window in windows:
+        framed = Image.new("RGB", (window.width, window.height + _BAR), "#e9ece9")
+        framed.paste(window, (0, _BAR))
+        draw = ImageDraw.Draw(framed)
+        for number, color in enumerate(("#e0655c", "#e5b54a", "#63b36a")):
+            middle = 18 + number * 20
+            draw.ellipse((middle - 6, _BAR // 2 - 6, middle + 6, _BAR // 2 + 6), fill=color)
+        mask = Image.new("L", framed.size, 0)
+        ImageDraw.Draw(mask).rounded_rectangle((0, 0, *framed.size), _CORNER, fill=255)
+        desk.paste(framed, (left, _MARGIN), mask)
+        left += window.width + _MARGIN
+    desk.save(file, optimize=True)
+
+
+def opened(browser: Browser, told: dict[str, Any], size: dict[str, int]) -> Page:
+    context = browser.new_context(viewport=size, device_scale_factor=2 if size is PHONE else 1, locale="en-GB")  # type: ignore[arg-type]
+    return context.new_page()
+
+
+def take(page: Page, name: str) -> None:
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=PICTURES / f"{name}.png")
+    print(f"docs/pictures/{name}.png")
+
+
+PARTS = {"customers": customer_pictures, "staff": staff_pictures, "phones": phones_pictures}
+"""What can be asked for by name."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
