@@ -12,12 +12,11 @@ import json
 import logging
 import os
 import signal
-import socket
 import ssl
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, cast
@@ -33,11 +32,11 @@ from sandbox.google_faults import Drop, Faults
 from sandbox.google_save import DEFAULT_USER, SavePage
 from sandbox.google_signing import CallbackSender, CallbackSigner
 from sandbox.google_state import WalletState
+from sandbox.threaded_server import ThreadedServer
 
 ISSUER_ID = "3388000000000000001"
 EMAIL = "leima@leima-sandbox.iam.gserviceaccount.com"
 _LARGEST_BODY = 10 * 1024 * 1024
-_IDLE = 60.0
 
 
 class GoogleSandbox:
@@ -115,42 +114,10 @@ class GoogleSandbox:
         self.stop()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
+class _Server(ThreadedServer):
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext | None, sandbox: GoogleSandbox) -> None:
-        self.context, self.sandbox = context, sandbox
-        self._connections: set[socket.socket] = set()
-        super().__init__(address, _Handler)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        connection.settimeout(_IDLE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The handshake happens at the first read, in the connection's own thread: a slow client holds up nobody.
-        if self.context is not None:
-            connection = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        self._connections.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are daily bread; anything else is a fault of ours and is shown."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-    def close_all(self) -> None:
-        for connection in list(self._connections):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # already gone
-                continue
-        self.server_close()
+        self.sandbox = sandbox
+        super().__init__(address, context, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,18 +1,17 @@
 """The HTTP servers of the Twilio stand-in: one over TLS for programs, one without for people, tests and phones."""
 
 import json
-import socket
 import ssl
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from sandbox.threaded_server import ThreadedServer
+
 _LARGEST_BODY = 1024 * 1024
-_IDLE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +75,12 @@ class Server:
         self._server.close_all()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
+class _Server(ThreadedServer):
     def __init__(
         self, address: tuple[str, int], context: ssl.SSLContext | None, answer: Callable[[Request], Reply]
     ) -> None:
-        self.context, self.answer = context, answer
-        self._connections: set[socket.socket] = set()
-        super().__init__(address, _Handler)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        connection.settimeout(_IDLE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The handshake happens at the first read, in the connection's own thread: a slow client holds up nobody.
-        if self.context is not None:
-            connection = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        self._connections.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are daily bread; anything else is a fault of ours and is shown."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-    def close_all(self) -> None:
-        for connection in list(self._connections):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # already gone
-                continue
-        self.server_close()
+        self.answer = answer
+        super().__init__(address, context, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
