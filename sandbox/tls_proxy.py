@@ -85,7 +85,8 @@ class TlsProxy:
             task.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
         for transport in list(self._open):
-            transport.abort()
+            with contextlib.suppress(AttributeError):  # Python 3.11.2's, of a transport that has just closed by itself
+                transport.abort()
         await asyncio.sleep(_GOODBYE_SECONDS / 100)  # cut connections are closed in the loop's next rounds
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
