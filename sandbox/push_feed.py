@@ -75,6 +75,11 @@ class PushFeed:
         with self._lock:
             self._listeners.pop(token, None)
 
+    @property
+    def handed_on(self) -> int:
+        """The number of the last push that its phone has heard."""
+        return self._seen
+
     def stop(self) -> None:
         """Hear of nothing more. The thread ends with the next push, or after five seconds."""
         self._stopped = True
@@ -87,10 +92,10 @@ class PushFeed:
             except requests.RequestException:
                 return
             for push in pushes:
-                self._seen = max(self._seen, push.number)
                 with self._lock:
                     hear = self._listeners.get(push.token)
                 if hear:
                     hear(push)
+                self._seen = max(self._seen, push.number)
             if not pushes and time.monotonic() - asked < _WAIT_SECONDS / 2:
                 time.sleep(0.1)  # the service is closing: it answers at once, with nothing

@@ -115,6 +115,11 @@ def test_a_phone_that_was_off_gets_the_last_push_when_it_is_on_again(sandbox, se
     for have in (4, 5, 6):
         service.put(SERIAL, **stamps(have))
         push()
+    last = sandbox.apns.rules.pushes()[-1].number
+    deadline = time.monotonic() + 10
+    while sandbox.pushes.handed_on < last:  # else one that is still under way arrives after the phone is on
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert 2 == len(phone.requests)
 
     phone.switch_on()
