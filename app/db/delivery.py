@@ -18,6 +18,8 @@ class Channel(StrEnum):
     GOOGLE = "google"  # make or patch the card's object
     SMS = "sms"  # hand a message to the SMS provider
     REFRESH = "refresh"  # renew all cards of a programme
+    TASK = "task"  # long work in slices: imports, classing, giving credit to a class
+    CAMPAIGN = "campaign"  # a campaign's run: hand its messages over
 
 
 class OutboxState(StrEnum):
@@ -83,7 +85,10 @@ class AppleRegistration(Base):
 
 
 class GoogleObject(Base):
-    """A card's object in Google Wallet. `installs` counts saves less deletes, as the callbacks told."""
+    """A card's object in Google Wallet. `installs` counts saves less deletes, as the callbacks told.
+
+    `message` is a campaign's that Google has not been told yet; `message_id` names it, also after that.
+    """
 
     __tablename__ = "google_objects"
 
@@ -91,6 +96,8 @@ class GoogleObject(Base):
     version: Mapped[int] = mapped_column(default=0)  # the card's version that Google has
     installs: Mapped[int] = mapped_column(default=0)
     notified_at: Mapped[list[str]] = mapped_column(JSONB, default=list)  # the last three notifications' moments
+    message: Mapped[str] = mapped_column(String(1000), default="", server_default="")
+    message_id: Mapped[str] = mapped_column(String(40), default="", server_default="")
 
 
 class GoogleClass(Base):

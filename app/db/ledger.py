@@ -17,32 +17,37 @@ class LedgerEntry(Identified, Base):
 
     `operation_id` ties together what one act at the till wrote (a stamp, the ten stamps that became a reward, the
     reward): it is the id of the first of them. `reverses_id` is the entry that this one undoes, at most once.
-    `lot_id` is, on an expiry, the earn whose remainder lapsed.
+    `lot_id` is, on an expiry, the earn whose remainder lapsed. Credit counts in minor units, each credit by itself
+    (`credit_id`); that of a group's coupon has no member.
     """
 
     __tablename__ = "ledger_entries"
     __table_args__ = (
         CheckConstraint("amount <> 0", name="amount"),
+        CheckConstraint("member_id IS NOT NULL OR credit_id IS NOT NULL", name="whose"),
+        CheckConstraint("(unit = 'credit') = (credit_id IS NOT NULL)", name="credit"),
         UniqueConstraint("reverses_id"),
         UniqueConstraint("lot_id"),
         Index("ix_ledger_entries_member_id_number", "member_id", "number"),
         Index("ix_ledger_entries_operation_id", "operation_id"),
         Index("ix_ledger_entries_program_id_at", "program_id", "at"),
+        Index("ix_ledger_entries_credit_id", "credit_id", postgresql_where="credit_id IS NOT NULL"),
     )
 
     # The order in which a member's entries were written. Ids cannot tell it: they carry the writing machine's clock.
     number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
-    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    member_id: Mapped[UUID | None] = mapped_column(ForeignKey("members.id"))
     operation_id: Mapped[UUID]
     unit: Mapped[Unit] = mapped_column(text_enum(Unit))
     kind: Mapped[Kind] = mapped_column(text_enum(Kind))
-    amount: Mapped[int]
+    amount: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     reverses_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"))
     lot_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"))
     reward_id: Mapped[UUID | None] = mapped_column(ForeignKey("rewards.id"), index=True)
+    credit_id: Mapped[UUID | None] = mapped_column(ForeignKey("credits.id"))
     location_id: Mapped[UUID | None] = mapped_column(ForeignKey("locations.id"))
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))

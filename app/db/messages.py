@@ -1,10 +1,10 @@
 """SMS: what was sent and received, what came of it, and the codes by which people join."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,6 +30,8 @@ class SmsMessage(Identified, Base):
         Index("ix_sms_messages_member_id_id", "member_id", "id"),
         Index("ix_sms_messages_phone_id", "phone", "id"),
         Index("ix_sms_messages_flagged", "program_id", postgresql_where="flagged"),
+        Index("ix_sms_messages_ask_at", "ask_at", postgresql_where="ask_at IS NOT NULL"),
+        Index("ix_sms_messages_received", "program_id", "created_at", postgresql_where="direction = 'in'"),
     )
 
     program_id: Mapped[UUID | None] = mapped_column(ForeignKey("programs.id"))
@@ -47,10 +49,12 @@ class SmsMessage(Identified, Base):
     provider: Mapped[str] = mapped_column(String(20), default="")
     provider_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     parts: Mapped[int | None]
+    cost_micro: Mapped[int | None] = mapped_column(BigInteger)  # millionths of the programme's currency unit
     reason: Mapped[str] = mapped_column(String(20), default="")  # sms.reasons.Reason
     code: Mapped[str] = mapped_column(String(40), default="")  # the provider's own
     created_at: Mapped[datetime]
-    sent_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]  # when it was last begun: on that day of the programme it is counted
+    ask_at: Mapped[datetime | None]  # when to ask the provider what became of it, if no report has said so by then
 
 
 class SmsEvent(Base):
@@ -74,3 +78,42 @@ class JoinCode(Identified, Base):
     via: Mapped[str] = mapped_column(String(32), default="")
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
+
+
+class SmsRules(Base):
+    """What a programme has set for its SMS. A programme without a row has the defaults.
+
+    Prices are in millionths of the programme's currency unit for one part. `countries` (ISO 3166): where SMS go to;
+    an empty list is the programme's own country. Offers are held from `quiet_from` until `quiet_until` of the
+    programme's day.
+    """
+
+    __tablename__ = "sms_rules"
+    __table_args__ = (
+        CheckConstraint("part_price_micro >= 0", name="part_price"),
+        CheckConstraint("daily_cap_minor IS NULL OR daily_cap_minor >= 0", name="daily_cap"),
+        CheckConstraint("number_daily_cap > 0", name="number_daily_cap"),
+    )
+
+    program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"), primary_key=True)
+    part_price_micro: Mapped[int] = mapped_column(BigInteger, default=0)
+    country_prices_micro: Mapped[dict[str, int]] = mapped_column(JSONB, default=dict)  # country → price of a part
+    daily_cap_minor: Mapped[int | None] = mapped_column(BigInteger)
+    number_daily_cap: Mapped[int] = mapped_column(default=20)  # messages to one number a day, replies too
+    countries: Mapped[list[str]] = mapped_column(JSONB, default=list)
+    quiet_from: Mapped[time] = mapped_column(default=time(21))
+    quiet_until: Mapped[time] = mapped_column(default=time(8))
+    stopped_at: Mapped[datetime | None]  # the provider suspects pumping: nothing goes out until a manager has looked
+
+
+class SmsDay(Base):
+    """What a programme's SMS of one day (of the programme's zone) took so far."""
+
+    __tablename__ = "sms_days"
+
+    program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    messages: Mapped[int] = mapped_column(default=0)
+    parts: Mapped[int] = mapped_column(default=0)
+    cost_micro: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(default=0)  # messages that the daily cap has kept back

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.base import Base, Identified, text_enum
@@ -31,6 +31,7 @@ class Staff(Identified, Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     session_version: Mapped[int] = mapped_column(default=1)
     active: Mapped[bool] = mapped_column(default=True)
+    may_grant_credit: Mapped[bool] = mapped_column(default=False, server_default="false")  # managers may always
     created_at: Mapped[datetime]
 
 
@@ -43,9 +44,9 @@ class MemberStatus(StrEnum):
 class Member(Identified, Base):
     """A customer in a programme.
 
-    `stamps` and `rewards` are cached balances: sums over the ledger, changed in the same transaction. Whoever
-    earns, spends, undoes or expires locks this row first. `next_expiry_at` is when the oldest living stamp or
-    reward lapses, so that a look at the row tells whether there is anything to settle.
+    `stamps`, `rewards` and `credit_minor` are cached balances: sums over the ledger, changed in the same transaction.
+    Whoever earns, spends, undoes or expires locks this row first. `next_expiry_at` is when the first living stamp,
+    reward or credit lapses, so that a look at the row tells whether there is anything to settle.
     """
 
     __tablename__ = "members"
@@ -53,6 +54,7 @@ class Member(Identified, Base):
         UniqueConstraint("program_id", "phone"),
         CheckConstraint("stamps >= 0", name="stamps"),
         CheckConstraint("rewards >= 0", name="rewards"),
+        CheckConstraint("credit_minor >= 0", name="credit_minor"),
         Index("ix_members_next_expiry_at", "next_expiry_at", postgresql_where="next_expiry_at IS NOT NULL"),
         Index("ix_members_program_id_joined_at", "program_id", "joined_at"),
     )
@@ -70,7 +72,11 @@ class Member(Identified, Base):
     left_at: Mapped[datetime | None]
     stamps: Mapped[int] = mapped_column(default=0)
     rewards: Mapped[int] = mapped_column(default=0)
+    credit_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     next_expiry_at: Mapped[datetime | None]
+    last_visit_at: Mapped[datetime | None]  # the newest purchase that stands, and where it was made
+    last_location_id: Mapped[UUID | None] = mapped_column(ForeignKey("locations.id"))
+    double_until: Mapped[datetime | None]  # until then the stamps of a purchase count twice: a campaign's promise
 
     card: Mapped["MemberCard"] = relationship(back_populates="member", lazy="joined", innerjoin=True)
 
@@ -91,7 +97,7 @@ class MemberCard(Identified, Base):
     link_hash: Mapped[str] = mapped_column(String(64), unique=True)
     version: Mapped[int] = mapped_column(default=1)
     changed_at: Mapped[datetime]
-    news: Mapped[str] = mapped_column(String(300), default="")
+    news: Mapped[str] = mapped_column(String(1000), default="")
 
     member: Mapped[Member] = relationship(back_populates="card")
 
@@ -100,7 +106,12 @@ class Consent(Identified, Base):
     """One answer to one question, never changed: the newest per member and purpose counts."""
 
     __tablename__ = "consents"
-    __table_args__ = (Index("ix_consents_member_id_purpose_at", "member_id", "purpose", "at"),)
+    # With `granted`: whom offers may go to is then told by the index alone.
+    __table_args__ = (
+        Index("ix_consents_member_id_purpose_at", "member_id", "purpose", "at"),
+        Index("ix_consents_newest", "purpose", "member_id", "at", "id", postgresql_include=["granted"]),
+        Index("ix_consents_refused", "at", postgresql_where="NOT granted"),
+    )
 
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
     purpose: Mapped[str] = mapped_column(String(32))  # terms, sms_marketing, email_marketing

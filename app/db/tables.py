@@ -1,8 +1,20 @@
 """All tables, so that whoever needs the whole schema imports one thing."""
 
-from app.db import delivery, ledger, messages, people, programs
+from app.db import campaigns, credit, delivery, guard, ledger, messages, people, programs, purchases, register
 from app.db.base import Base
 
-__all__ = ["delivery", "ledger", "messages", "metadata", "people", "programs"]
+__all__ = [
+    "campaigns",
+    "credit",
+    "delivery",
+    "guard",
+    "ledger",
+    "messages",
+    "metadata",
+    "people",
+    "programs",
+    "purchases",
+    "register",
+]
 
 metadata = Base.metadata
