@@ -20,6 +20,7 @@ class ConsoleProvider:
     name = "console"
     reports_delivery = False
     finds_messages = False
+    fetches_messages = False
 
     def __init__(self, stream: TextIO | None = None, *, discreet: bool = False) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -42,6 +43,9 @@ class ConsoleProvider:
         return Accepted(provider_id=f"console-{uuid4().hex}", parts=count.parts)
 
     def find(self, to: str, since: datetime) -> list[ProviderMessage]:
+        raise NotOffered("The console keeps no messages that could be looked up.")
+
+    def fetch(self, provider_id: str) -> ProviderMessage | None:
         raise NotOffered("The console keeps no messages that could be looked up.")
 
 

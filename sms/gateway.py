@@ -19,6 +19,7 @@ class GatewayProvider:
 
     reports_delivery = False
     finds_messages = False
+    fetches_messages = False
 
     def __init__(self, settings: GatewaySettings, line: ProviderLine | None = None, status_callback: str = "") -> None:
         """`status_callback` is a URL with {reference}, for gateways that want one."""
@@ -41,6 +42,9 @@ class GatewayProvider:
 
     def find(self, to: str, since: datetime) -> list[ProviderMessage]:
         raise NotOffered("A generic gateway lists no messages: look them up in its own panel.")
+
+    def fetch(self, provider_id: str) -> ProviderMessage | None:
+        raise NotOffered("A generic gateway tells nothing of single messages: look them up in its own panel.")
 
     def _request(self, values: Mapping[str, str]) -> dict[str, Any]:
         settings, given = self._settings, {"form": "data", "json": "json", "query": "params"}

@@ -68,6 +68,22 @@ def shown(e164: str, country: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL if own else PhoneNumberFormat.INTERNATIONAL)
 
 
+def country_of(e164: str) -> str:
+    """The ISO 3166 country of a number; empty for one of no country."""
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(e164))
+    return region if region in phonenumbers.SUPPORTED_REGIONS else ""
+
+
+def calling_code(country: str) -> int:
+    """What the numbers of this country begin with, after the +."""
+    return int(phonenumbers.country_code_for_region(country))
+
+
+def is_country(code: str) -> bool:
+    """Whether this is an ISO 3166 country with phone numbers."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
 def _plain(text: str) -> str:
     """ASCII digits and spaces, without the direction marks that copying from a right-to-left page brings along."""
     flat = ascii_digits(unicodedata.normalize("NFKC", text)).translate(_DASHES)

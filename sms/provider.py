@@ -60,6 +60,7 @@ class ProviderMessage:
     created_at: datetime
     parts: int | None = None
     error_code: str | None = None
+    reason: Reason | None = None
 
 
 class SmsError(Exception):
@@ -112,7 +113,7 @@ class SmsError(Exception):
 
 
 class NotOffered(Exception):
-    """This provider cannot do that. Ask `finds_messages` first."""
+    """This provider cannot do that. Ask `finds_messages` or `fetches_messages` first."""
 
 
 class SmsProvider(Protocol):
@@ -133,6 +134,11 @@ class SmsProvider(Protocol):
         """Whether `find` works. Without it a message whose outcome is unknown waits for a person's decision."""
         ...
 
+    @property
+    def fetches_messages(self) -> bool:
+        """Whether `fetch` works. Without it only reports tell what became of an accepted message."""
+        ...
+
     def send(self, message: OutgoingMessage) -> Accepted:
         """Hand the message over, once. Every failure is an SmsError. May be called from several threads."""
         ...
@@ -142,5 +148,13 @@ class SmsProvider(Protocol):
 
         Its clock is not ours, and it keeps whole seconds: ask from some minutes before the message in question.
         Raises NotOffered when the provider lists no messages, and SmsError (never `unknown`) when it cannot be asked.
+        """
+        ...
+
+    def fetch(self, provider_id: str) -> ProviderMessage | None:
+        """The message with this id of the provider's; None when it does not know it (any more).
+
+        Raises NotOffered when it tells nothing of single messages, and SmsError (never `unknown`) when it cannot be
+        asked.
         """
         ...

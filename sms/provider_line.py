@@ -20,7 +20,7 @@ from sms.reasons import Reason
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
-_LONGEST_ANSWER = 4 * 1024 * 1024
+LONGEST_ANSWER = 4 * 1024 * 1024
 _NEVER_SENT = (ConnectTimeoutError, ssl.SSLCertVerificationError, InvalidURL, InvalidHeader)
 
 
@@ -82,13 +82,13 @@ class ProviderLine:
         """Let go of the connections."""
         self._session.close()
 
-    def _exchange(self, method: str, url: str, given: Mapping[str, Any]) -> "Answer | _Failure":
+    def _exchange(self, method: str, url: str, given: Mapping[str, Any]) -> "Answer | Failure":
         # A failure is handed back as words. The error itself holds the URL, which may hold numbers, texts and keys, and
         # must not hang on to what is raised, or a traceback in the log would show it.
         try:
             return self._answer(method, url, given)
         except (RequestException, HTTPError, _TooMuch) as error:
-            return _Failure(_word(error), any(isinstance(cause, _NEVER_SENT) for cause in _causes(error)))
+            return Failure(_word(error), any(isinstance(cause, _NEVER_SENT) for cause in _causes(error)))
 
     def _answer(self, method: str, url: str, given: Mapping[str, Any]) -> Answer:
         end = time.monotonic() + sum(self._times)
@@ -106,7 +106,7 @@ class ProviderLine:
             # read1 comes back with what is there: read would wait for ever while a byte trickles in now and then.
             while chunk := response.raw.read1(65536, decode_content=True):
                 content += chunk
-                if len(content) > _LONGEST_ANSWER or time.monotonic() > end:
+                if len(content) > LONGEST_ANSWER or time.monotonic() > end:
                     raise _TooMuch("The answer is too long, or trickles in too slowly")
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, headers, content.decode("utf-8", "replace"))
@@ -117,7 +117,9 @@ class _TooMuch(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
+class Failure:
+    """Why there is no answer. `never_sent`: certainly nothing has arrived there."""
+
     word: str
     never_sent: bool
 

@@ -26,6 +26,12 @@ class Reason(StrEnum):
     ACCOUNT = "account"
     SETTINGS = "settings"
     PUMPING = "pumping"
+    OUTDATED = "outdated"
+    CAMPAIGN_STOPPED = "campaign-stopped"
+    CAMPAIGN_PAUSED = "campaign-paused"
+    QUIET_HOURS = "quiet-hours"
+    DAILY_CAP = "daily-cap"
+    NUMBER_CAP = "number-cap"
     NO_CONNECTION = "no-connection"
     NO_ANSWER = "no-answer"
     UNKNOWN = "unknown"
@@ -53,7 +59,9 @@ MEANINGS = {
     Reason.BLOCKED: Meaning("The phone or its company blocks our messages.", permanent=True),
     Reason.FILTERED: Meaning("The phone company took the message for advertising or fraud.", permanent=True),
     Reason.OPTED_OUT: Meaning("The person has asked for no more messages.", permanent=True),
-    Reason.COUNTRY: Meaning("The SMS account may not send to this country.", permanent=True),
+    Reason.COUNTRY: Meaning(
+        "SMS do not go to this country: see the SMS settings, and the SMS account.", permanent=True
+    ),
     Reason.TEXT: Meaning("The text is too long, or holds something that cannot be sent.", permanent=True),
     Reason.BUSY: Meaning("Too many messages are waiting at the provider. It is tried again later."),
     Reason.EXPIRED: Meaning("The message waited too long at the provider and was given up."),
@@ -61,7 +69,17 @@ MEANINGS = {
     Reason.ACCOUNT: Meaning("The SMS account is suspended, has no money left, or refuses our password.", stop=True),
     Reason.SETTINGS: Meaning("The SMS settings are wrong: the provider does not understand our request.", stop=True),
     Reason.PUMPING: Meaning("The provider suspects that somebody makes us send messages for profit.", stop=True),
+    Reason.OUTDATED: Meaning(
+        "The credit that it tells of was no longer open when it would have gone out.", permanent=True
+    ),
+    Reason.CAMPAIGN_STOPPED: Meaning("The campaign was stopped before this message went out.", permanent=True),
+    Reason.CAMPAIGN_PAUSED: Meaning("The campaign is paused: this message waits until it goes on."),
+    Reason.QUIET_HOURS: Meaning("Offers wait until the quiet hours are over."),
+    Reason.DAILY_CAP: Meaning("The daily cap for SMS is reached."),
+    Reason.NUMBER_CAP: Meaning("This number has got as many messages today as one number may get.", permanent=True),
     Reason.NO_CONNECTION: Meaning("The SMS provider could not be reached. It is tried again later."),
     Reason.NO_ANSWER: Meaning("The SMS provider did not answer: nobody knows yet whether the message was sent."),
     Reason.UNKNOWN: Meaning("The provider gave a reason that we do not know. Its code is in the log."),
 }
+# Why a message that nobody has refused waits: what we set ourselves, or the alarm that a provider gave.
+HELD = (Reason.QUIET_HOURS, Reason.DAILY_CAP, Reason.PUMPING, Reason.CAMPAIGN_PAUSED)

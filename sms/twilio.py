@@ -16,10 +16,11 @@ from twilio.rest import Client
 from sms.provider import Accepted, OutgoingMessage, ProviderMessage, SmsError
 from sms.provider_line import ProviderLine
 from sms.reasons import Reason
-from sms.twilio_errors import STATES, refusal
+from sms.twilio_errors import STATES, reason, refusal
 
 API = "https://api.twilio.com"
 _MOST_FOUND = 200
+_NO_SUCH_MESSAGE = "20404"
 _UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError, KeyError)  # the library trusts what it reads
 
 
@@ -33,6 +34,7 @@ class TwilioProvider:
 
     name = "twilio"
     finds_messages = True
+    fetches_messages = True
 
     def __init__(
         self,
@@ -67,7 +69,19 @@ class TwilioProvider:
             listed = self._messages.list(to=to, limit=_MOST_FOUND)
         except _UNREADABLE:
             raise SmsError.refused(Reason.NO_CONNECTION, "unreadable_answer") from None
-        return [_found(message) for message in listed if message.date_created and message.date_created >= since]
+        # Twilio answers STOP, START and HELP by itself: those answers are to the same number, and not ours.
+        ours = [message for message in listed if message.direction != "outbound-reply" and message.date_created]
+        return [_found(message) for message in ours if message.date_created >= since]
+
+    def fetch(self, provider_id: str) -> ProviderMessage | None:
+        try:
+            return _found(self._messages(provider_id).fetch())
+        except SmsError as error:
+            if error.code == _NO_SUCH_MESSAGE:
+                return None
+            raise
+        except _UNREADABLE:
+            raise SmsError.refused(Reason.NO_CONNECTION, "unreadable_answer") from None
 
 
 class _Http(HttpClient):  # type: ignore[misc] # the library has no type hints
@@ -117,4 +131,5 @@ def _found(message: Any) -> ProviderMessage:
         created_at=message.date_created,
         parts=_parts(message.num_segments),
         error_code=str(message.error_code) if message.error_code else None,
+        reason=reason(message.error_code) if message.error_code else None,
     )

@@ -106,6 +106,25 @@ class SmsProviderContract:
         assert [] == provider.find(ALICE, since + timedelta(hours=1))
         assert [] == provider.find("+358409999999", since)
 
+    def test_it_tells_of_one_message_or_says_that_it_cannot(self, provider: SmsProvider) -> None:
+        accepted = provider.send(OutgoingMessage(to=ALICE, body="Hi", reference="row-1"))
+        if not provider.fetches_messages:
+            with pytest.raises(NotOffered):
+                provider.fetch(accepted.provider_id)
+            return
+        found = provider.fetch(accepted.provider_id)
+        assert found is not None
+        assert (accepted.provider_id, ALICE, "Hi") == (found.provider_id, found.to, found.body)
+        assert found.state
+        assert None is provider.fetch("SM" + "0" * 32)
+
+    def test_asking_of_a_message_where_nobody_answers_leaves_nothing_unknown(
+        self, broken_provider: SmsProvider
+    ) -> None:
+        with pytest.raises((SmsError, NotOffered)) as caught:
+            broken_provider.fetch("SM" + "0" * 32)
+        assert not getattr(caught.value, "unknown", False)
+
 
 class HttpProviderContract(SmsProviderContract):
     """What holds of every adapter that speaks HTTP: the truth about answers that never came or were not yes."""

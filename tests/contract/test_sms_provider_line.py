@@ -15,6 +15,7 @@ from sandbox.authority import Authority
 from sandbox.twilio_server import Reply, Request, Server
 from sms.provider import SmsError
 from sms.provider_line import ProviderLine
+from sms.quick_line import QuickLine
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SECRETS = {"text": "Code1234567", "key": "s3cret"}
@@ -42,9 +43,9 @@ def _listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     thread.join(5)
 
 
-@pytest.fixture
-def line() -> Iterator[ProviderLine]:
-    line = ProviderLine(connect_seconds=0.2, answer_seconds=0.3)
+@pytest.fixture(params=[ProviderLine, QuickLine])
+def line(request: pytest.FixtureRequest) -> Iterator[ProviderLine]:
+    line = request.param(connect_seconds=0.2, answer_seconds=0.3)
     yield line
     line.close()
 
@@ -164,3 +165,32 @@ def test_what_is_raised_holds_neither_numbers_nor_texts_nor_keys(line: ProviderL
     told = "".join(traceback.format_exception(caught.value))
     assert not [secret for secret in SECRETS.values() if secret in told]
     assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+
+
+def _rest(peer: socket.socket) -> None:
+    """Read what still comes of a request: heads and bodies may come apart."""
+    time.sleep(0.05)
+    peer.setblocking(False)
+    with suppress(BlockingIOError):
+        peer.recv(65536)
+    peer.setblocking(True)
+
+
+def test_a_connection_is_kept_for_the_next_message_and_left_when_the_server_has_closed_it(line: ProviderLine) -> None:
+    connections = []
+
+    def talk(peer: socket.socket) -> None:
+        connections.append(peer)
+        _rest(peer)
+        peer.sendall(OK)
+        peer.recv(65536)
+        _rest(peer)
+        peer.sendall(OK)  # and then it closes
+
+    with _listening(talk) as url:
+        for _ in range(2):
+            assert "ok" == line.send("POST", url, data={"text": "Hi"}).text
+        assert 1 == len(connections)
+        time.sleep(0.1)
+        assert "ok" == line.send("POST", url, data={"text": "Hi"}).text
+    assert 2 == len(connections)
