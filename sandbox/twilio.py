@@ -25,19 +25,21 @@ from typing import Any
 from app import clock
 from sandbox.authority import Authority
 from sandbox.twilio_control import Control
-from sandbox.twilio_faults import ApiError, Faults
+from sandbox.twilio_faults import UNDELIVERED, ApiError, Faults
+from sandbox.twilio_journal import Journal
 from sandbox.twilio_messages import Message, Messages
 from sandbox.twilio_posting import Poster, Signer
 from sandbox.twilio_server import Reply, Request, Server
 
 NUMBER = "+358457399999"
-FILE = "twilio.json"
+FILE, MESSAGES = "twilio.json", "messages.jsonl"
 
 
 class TwilioSandbox:
     """The stand-in in threads of this process. `with TwilioSandbox(…) as twilio:` starts and stops it.
 
-    `folder` keeps the authority and the account's identifiers, so that both stay the same when it is started again.
+    `folder` keeps the authority (unless one is given), the account's identifiers and the messages, so that they are the
+    same when it is started again.
     `inbound_url` is where the app takes messages from phones; with `shared_key`, webhooks are signed with a key of
     their own by HMAC-SHA256. `app_ca` is what the app's certificate is checked by. `seed` decides the order of reports.
     """
@@ -53,8 +55,10 @@ class TwilioSandbox:
         app_ca: Path | None = None,
         now: Callable[[], datetime] = clock.now,
         seed: int = 1,
+        authority: Authority | None = None,
     ) -> None:
-        authority = Authority.kept_in(folder, clock.now())
+        folder.mkdir(parents=True, exist_ok=True)
+        authority = authority or Authority.kept_in(folder, clock.now())
         self.ca_file, self._file = authority.ca_file, folder / FILE
         kept = self._kept()
         self.account: str = kept["account_sid"]
@@ -65,7 +69,8 @@ class TwilioSandbox:
         self.key_secret: str = kept["shared_key"]
         self.number = NUMBER
         signer = Signer(self.key_secret, self.key_id, "HMAC_SHA256") if shared_key else Signer(self.auth_token)
-        self.messages, self.faults = Messages(now, NUMBER, self.service), Faults()
+        journal = Journal(folder / MESSAGES)
+        self.messages, self.faults = Messages(now, NUMBER, self.service, journal), Faults()
         self.poster = Poster(self.messages, self.account, signer, str(app_ca) if app_ca else None, seed)
         self.poster.inbound_url = inbound_url
         self.control = Control(self.messages, self.poster, self.faults)
@@ -84,7 +89,9 @@ class TwilioSandbox:
         }
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Begin to answer. What was under way when it was killed is reported now."""
+        for message in self.messages.unfinished():
+            self.poster.report(message)
         for server in self._servers:
             server.start()
 
@@ -126,7 +133,7 @@ class TwilioSandbox:
         form = request.form
         kind = self.faults.take(form.get("To", ""))
         self.faults.before(kind)
-        message = self.messages.create(form)
+        message = self.messages.create(form, kind if kind in UNDELIVERED else "")
         shown = message.resource(self.account)
         if kind == "callbacks-first":
             self.poster.report_now(message)

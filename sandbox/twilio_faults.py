@@ -38,7 +38,7 @@ ANSWERS = {
     "00502": "drop-after-accepting",
     "00200": "callbacks-first",
 }
-KINDS = ("429", "refuse-503", "drop", *list(ANSWERS.values())[1:])
+KINDS = ("429", "refuse-503", "drop", *list(ANSWERS.values())[1:], *REFUSED, *UNDELIVERED)
 
 
 class ApiError(Exception):
@@ -57,6 +57,12 @@ class ApiError(Exception):
             "status": self.status,
         }
         return Reply(self.status, content, {"Retry-After": str(self.retry_after)} if self.retry_after else {})
+
+
+def refusal(code: str) -> ApiError:
+    """What a message is answered that is refused with this code of REFUSED."""
+    status, words = REFUSED[code]
+    return ApiError(status, int(code), words, retry_after=1 if status == 429 else None)
 
 
 @dataclass(slots=True)
@@ -111,6 +117,8 @@ class Faults:
             raise ApiError(503, 20503, "Service Unavailable")
         if kind == "drop":
             raise Drop
+        if kind in REFUSED:
+            raise refusal(kind)
 
     def after(self, kind: str | None) -> None:
         """What happens to the answer of a message that was accepted."""

@@ -1,21 +1,23 @@
-"""What the pretend Twilio keeps: every message, both ways, and who has opted out. In memory only."""
+"""What the pretend Twilio keeps: every message, both ways, and who has opted out."""
 
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from threading import Condition
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.twilio_faults import REFUSED, UNDELIVERED, ApiError
+from sandbox.twilio_faults import REFUSED, UNDELIVERED, ApiError, refusal
+from sandbox.twilio_journal import Journal
 from sms.text import count_parts
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 _LONGEST = 1600
+_UNDER_WAY = ("accepted", "queued", "sending", "sent")
 
 
 @dataclass(slots=True)
@@ -34,11 +36,21 @@ class Message:
     callback: str | None = None
     service: str | None = None
     sent_at: datetime | None = None
+    fate: str = ""
+    """The code of UNDELIVERED that it ends with, whatever the number says."""
 
     def course(self) -> list[str]:
         """The statuses that follow, in their true order."""
-        last = UNDELIVERED.get(self.to[-5:], "delivered")
+        last = UNDELIVERED.get(self._code, "delivered")
         return ["sending", "failed"] if last == "failed" else ["sending", "sent", last]
+
+    @property
+    def _code(self) -> str:
+        return self.fate or self.to[-5:]
+
+    def fail(self) -> None:
+        """Note the code that it ended with."""
+        self.error_code = self._code
 
     def shown(self) -> dict[str, Any]:
         """For the control API and the pretend phones."""
@@ -85,17 +97,24 @@ class Message:
 
 @dataclass(slots=True)
 class Messages:
-    """`now` is the clock; `number` is the shop's own, which belongs to the Messaging Service `service`, too."""
+    """`now` is the clock; `number` is the shop's own, which belongs to the Messaging Service `service`, too. `journal`
+    keeps all when the stand-in ends. `on_change` is called with a message that is new, or has got further."""
 
     now: Callable[[], datetime]
     number: str
     service: str
+    journal: Journal
     all: list[Message] = field(default_factory=list)
     opted_out: set[str] = field(default_factory=set)
     changed: Condition = field(default_factory=Condition)  # over an RLock
+    on_change: Callable[[Message], None] = lambda message: None
 
-    def create(self, form: Mapping[str, str]) -> Message:
-        """Take a message as the API does. Raises ApiError."""
+    def __post_init__(self) -> None:
+        kept, self.opted_out = self.journal.read()
+        self.all = [Message(**values) for values in kept]
+
+    def create(self, form: Mapping[str, str], fate: str = "") -> Message:
+        """Take a message as the API does; `fate` as in Message. Raises ApiError."""
         to, body = form.get("To", ""), form.get("Body", "")
         sender, service = form.get("From") or None, form.get("MessagingServiceSid") or None
         self._check_sender(sender, service)
@@ -110,14 +129,12 @@ class Messages:
         if len(body) > _LONGEST:
             raise ApiError(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
         callback = _callback(form)
-        code = to[-5:]
-        if code in REFUSED:
-            status, words = REFUSED[code]
-            raise ApiError(status, int(code), words, retry_after=1 if status == 429 else None)
+        if to[-5:] in REFUSED:
+            raise refusal(to[-5:])
         if to in self.opted_out:
             raise ApiError(400, 21610, "Attempt to send to unsubscribed recipient")
         status_word = "accepted" if service else "queued"
-        return self.add("outbound-api", sender, to, body, status_word, callback, service)
+        return self.add("outbound-api", sender, to, body, status_word, callback, service, fate)
 
     def add(
         self,
@@ -128,16 +145,35 @@ class Messages:
         status: str,
         callback: str | None = None,
         service: str | None = None,
+        fate: str = "",
     ) -> Message:
         """Keep a message and wake those who wait for one."""
         with self.changed:
             sid = f"SM{secrets.token_hex(16)}"
             message = Message(
-                len(self.all) + 1, sid, direction, sender, to, body, self.now(), status, None, callback, service
+                number=len(self.all) + 1,
+                sid=sid,
+                direction=direction,
+                sender=sender,
+                to=to,
+                body=body,
+                created_at=self.now(),
+                status=status,
+                callback=callback,
+                service=service,
+                fate=fate,
             )
             self.all.append(message)
+            self.journal.keep(asdict(message))
             self.changed.notify_all()
-            return message
+        self.on_change(message)
+        return message
+
+    def opt(self, phone: str, *, out: bool) -> None:
+        """This phone wants nothing more from the shop; or wants it again."""
+        with self.changed:
+            (self.opted_out.add if out else self.opted_out.discard)(phone)
+            self.journal.opt(phone, out=out)
 
     def progress(self, message: Message, status: str) -> None:
         """The message has got this far."""
@@ -146,7 +182,9 @@ class Messages:
             if status == "sending":
                 message.sender, message.sent_at = message.sender or self.number, self.now()
             if status in ("undelivered", "failed"):
-                message.error_code = message.to[-5:]
+                message.fail()
+            self.journal.keep(asdict(message))
+        self.on_change(message)
 
     def since(self, number: int, timeout: float) -> list[Message]:
         """The messages after this one; waits up to `timeout` seconds for the first."""
@@ -158,6 +196,11 @@ class Messages:
         """All messages from and to this phone, oldest first."""
         with self.changed:
             return [message for message in self.all if phone in (message.sender, message.to)]
+
+    def unfinished(self) -> list[Message]:
+        """The messages that were accepted and have not come to their end."""
+        with self.changed:
+            return [message for message in self.all if message.status in _UNDER_WAY]
 
     def with_sid(self, sid: str) -> Message:
         """Raises ApiError 404."""

@@ -121,10 +121,10 @@ class Poster:
         word, phone = message.body.strip().lower(), message.sender or ""
         if word in _STOP:
             self.messages.add("outbound-reply", message.to, phone, _GOODBYE, "delivered")
-            self.messages.opted_out.add(phone)
+            self.messages.opt(phone, out=True)
             return {"OptOutType": "STOP"}
         if word in _START:
-            self.messages.opted_out.discard(phone)
+            self.messages.opt(phone, out=False)
             self.messages.add("outbound-reply", message.to, phone, _WELCOME, "delivered")
             return {"OptOutType": "START"}
         if word in _HELP:

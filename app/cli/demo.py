@@ -97,6 +97,7 @@ def _say(told: dict[str, Any], settings: Settings) -> None:
 Leima's demo is running: Café Kulma, with {len(told["members"])} members.
 
   A customer joins      {told["join_url"]}
+  …or texts             {told["texting"]["code"]} to {told["texting"]["number"]}, from a pretend phone
   A customer's card     {told["members"][0]["card_url"]}
   The till              {told["till_url"]}
   The office            {told["office_url"]}

@@ -7,8 +7,9 @@ from typing import Any
 
 from app.db import migrate
 from app.db.people import Role
-from app.services import api_keys, members, programs, staff, till
+from app.services import api_keys, join_codes, members, programs, staff, till
 from app.services.context import Actor, Context
+from app.services.errors import Refused
 from app.services.programs import ProgramView
 
 SLUG = "kulma"
@@ -18,14 +19,17 @@ _LOCATIONS = (
     {"name": "Kulma Kallio", "address": "Fleminginkatu 8, Helsinki", "latitude": "60.1850", "longitude": "24.9505"},
     {"name": "Kulma Kamppi", "address": "Kampinkuja 2, Helsinki", "latitude": "60.1690", "longitude": "24.9330"},
 )
-# phone, name, language, channel, stamps given
+# phone, name, language, channel, stamps given; the pretend Twilio delivers to all of these numbers
 _MEMBERS = (
-    ("+358401230001", "Aino Virtanen", "fi", "till", 7),
-    ("+358401230002", "Bob Miller", "en", "table-4", 3),
-    ("+358401230003", "Ольга Смирнова", "ru", "window", 12),
-    ("+358401230004", "مریم رضایی", "fa", "receipt", 9),
-    ("+358401230005", "Dora 🌻 Lind", "en", "", 0),
+    ("+358401234501", "Aino Virtanen", "fi", "till", 7),
+    ("+358401234502", "Bob Miller", "en", "table-4", 3),
+    ("+358401234503", "Ольга Смирнова", "ru", "window", 12),
+    ("+358401234504", "مریم رضایی", "fa", "receipt", 9),
+    ("+358401234505", "Dora 🌻 Lind", "en", "", 0),
 )
+# Texted to the shop, the code joins; the second counts the joins of another channel.
+JOIN_CODE = "48213"
+_JOIN_CODES = ((JOIN_CODE, "window"), ("52067", "receipt"))
 _PROGRAM = {
     "name": "Kulma Club",
     "organization_name": "Café Kulma",
@@ -62,9 +66,10 @@ def fill(context: Context, file: Path, sandbox: dict[str, Any]) -> dict[str, Any
         found = programs.create(context, SLUG, _PROGRAM)
     actor = Actor(found.id, may_manage=True)
     _locations(context, actor)
+    _join_codes(context, actor)
+    _members(context, actor)
     if not known:
         known = {"staff": _staff(context, actor), "api_key": api_keys.create(context, actor, {"name": "Demo till"})[1]}
-        _members(context, actor)
     told = _told(context, found, known) | {"sandbox": sandbox}
     _write(file, told)
     return told
@@ -75,6 +80,13 @@ def _locations(context: Context, actor: Actor) -> None:
     for form in _LOCATIONS:
         if form["name"] not in there:
             programs.save_location(context, actor, form)
+
+
+def _join_codes(context: Context, actor: Actor) -> None:
+    there = {made.code for made in join_codes.every(context, actor.program_id)}
+    for code, via in _JOIN_CODES:
+        if code not in there:
+            join_codes.create(context, actor, {"code": code, "via": via})
 
 
 def _staff(context: Context, actor: Actor) -> list[dict[str, str]]:
@@ -97,10 +109,21 @@ def _staff(context: Context, actor: Actor) -> list[dict[str, str]]:
 
 def _members(context: Context, actor: Actor) -> None:
     for phone, name, language, via, stamps in _MEMBERS:
+        if _is_member(context, actor, phone):
+            continue
         request = members.JoinRequest(phone=phone, name=name, language=language, via=via)
-        member, new = members.join(context, actor, request, source="till")
-        if new and stamps:
+        member, _ = members.join(context, actor, request, source="till")
+        if stamps:
             till.give_stamps(context, actor, member.card_code, count=stamps)
+
+
+def _is_member(context: Context, actor: Actor, phone: str) -> bool:
+    """Whether this number is known; who has left or is blocked stays so."""
+    try:
+        members.find(context, actor, phone)
+    except Refused:
+        return False
+    return True
 
 
 def _told(context: Context, program: ProgramView, known: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +131,8 @@ def _told(context: Context, program: ProgramView, known: dict[str, Any]) -> dict
     cards = []
     for phone, name, *_ in _MEMBERS:
         member = members.find(context, actor, phone)
-        cards.append({"name": name, "card_code": member.card_code, "card_url": members.card_url(context, member)})
+        card_url = members.card_url(context, member)
+        cards.append({"name": name, "phone": phone, "card_code": member.card_code, "card_url": card_url})
     base = context.settings.base_url
     return {
         "base_url": base,
@@ -120,6 +144,7 @@ def _told(context: Context, program: ProgramView, known: dict[str, Any]) -> dict
         "api_key": known["api_key"],
         "staff": known["staff"],
         "members": cards,
+        "texting": {"code": JOIN_CODE, "number": context.settings.texting_number},
     }
 
 

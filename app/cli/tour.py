@@ -7,7 +7,6 @@ each step with its outcome, and stops everything.
 import io
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -17,105 +16,20 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 import click
 import requests
 
 from app import embedded
+from app.cli import tour_sms
 from app.cli.demo_shop import PASS_TYPE
+from app.cli.tour_people import Phones, StepFailed, Visitor, expect, shown_pass, sign_in, step
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
 _PHONE = "040 765 4321"
-
-
-class StepFailed(Exception):
-    """A step of the tour did not do what was promised. The text says what came instead."""
-
-
-class Forms(HTMLParser):
-    """The forms of a page: each one's address and the values that it would send."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.found.append((given.get("action", ""), {}))
-        elif tag == "input" and self.found and given.get("name") and given.get("type") != "checkbox":
-            self.found[-1][1][given["name"]] = given.get("value", "")
-
-
-class Visitor:
-    """Somebody with a browser."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self.http = requests.Session()
-
-    def open(self, path: str) -> requests.Response:
-        answer = self.http.get(urljoin(self.base, path), timeout=20)
-        _expect(answer.status_code == 200, f"{path} answered {answer.status_code}")
-        return answer
-
-    def send(self, page: requests.Response, field: str, **values: str) -> requests.Response:
-        """Fill in and send the form of `page` that has this field."""
-        for action, hidden in Forms(page.text).found:
-            if field in hidden:
-                answer = self.http.post(urljoin(page.url, action), data=hidden | values, timeout=20)
-                _expect(answer.status_code == 200, f"sending the form with {field} answered {answer.status_code}")
-                return answer
-        raise StepFailed(f"{page.url} has no form with {field}")
-
-
-class Phones:
-    """The pretend phones of the demo's sandbox."""
-
-    KINDS = ("iphone", "android")
-    PATIENCE_SECONDS = 10.0
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.http = requests.Session()
-        self.http.headers["Accept"] = "application/json"
-
-    def add(self, kind: str, card_url: str) -> None:
-        """Put the card on a new phone of this kind, as its owner does from the card's page."""
-        form = {"kind": kind, "address": card_url, "language": "en"}
-        answer = self.http.post(self.address, data=form, timeout=20)
-        _expect(answer.status_code == 200, f"the pretend {kind} answered: {answer.text}")
-
-    def shown(self) -> list[str]:
-        """What the phones' cards say about the stamps: '2 of 10', however each wallet writes it."""
-        cards = [phone["cards"][0] for phone in self._phones()]
-        fields = [card["groups"]["header"][0] if "groups" in card else card["points"][0] for card in cards]
-        return [" of ".join(re.findall(r"\d+", str(field))[-2:]) for field in fields]
-
-    def wait_for(self, stamps: str) -> float:
-        """Wait until all phones show it; return the seconds."""
-        begun = time.monotonic()
-        while self.shown() != [stamps] * len(self.KINDS):
-            waited = time.monotonic() - begun
-            _expect(waited < self.PATIENCE_SECONDS, f"after {waited:.0f} s the phones show {self.shown()}")
-            time.sleep(0.02)
-        return time.monotonic() - begun
-
-    def lock_screen(self) -> str:
-        """The newest message on the iPhone's lock screen."""
-        messages = next(phone["lock_screen"] for phone in self._phones() if phone["kind"] == "iphone")
-        _expect(bool(messages), "there is no message on the lock screen")
-        return str(messages[-1]["text"])
-
-    def _phones(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.http.get(self.address, timeout=20).json()
-        return found
 
 
 def walk() -> bool:
@@ -125,7 +39,7 @@ def walk() -> bool:
         try:
             with running_demo(data) as told:
                 _steps(told, data)
-            _step("Everything has stopped", _stopped(data))
+            step("Everything has stopped", _stopped(data))
         except StepFailed as failed:
             click.echo(f"  FAILED  {failed}")
             return False
@@ -134,58 +48,54 @@ def walk() -> bool:
 
 
 def _steps(told: dict[str, Any], data: Path) -> None:
+    phones = Phones(told["sandbox"]["phones_url"])
+    _stamps_and_reward(told, data, phones)
+    phone, card = tour_sms.texting(told, phones)
+    tour_sms.credit(told, phones, phone, card)
+    tour_sms.campaign(told, phones, phone)
+
+
+def _stamps_and_reward(told: dict[str, Any], data: Path, phones: Phones) -> None:
     customer, cashier = Visitor(told["base_url"]), Visitor(told["base_url"])
     card = customer.send(customer.open(told["join_url"]), "phone", phone=_PHONE, name="Eve Tester", terms="on")
-    _expect("/c/" in card.url, f"joining led to {card.url}")
-    _step("A customer joins with a phone number and gets to the card", card.url)
+    expect("/c/" in card.url, f"joining led to {card.url}")
+    step("A customer joins with a phone number and gets to the card", card.url)
 
-    shown = _pass(customer, card.url)
+    shown = shown_pass(customer, card.url)
     code = str(shown["barcode"]["message"])
     _verify(customer.open(f"{card.url}/apple.pkpass").content, data / "certs" / PASS_TYPE / "root.pem")
-    _step("The Apple pass is signed, and openssl verifies it", f"card {code}, {_stamps(shown)}")
+    step("The Apple pass is signed, and openssl verifies it", f"card {code}, {_stamps(shown)}")
 
-    phones = Phones(told["sandbox"]["phones_url"])
     for kind in Phones.KINDS:
         phones.add(kind, card.url)
-    _step("A pretend iPhone and a pretend Android hold the card", " and ".join(phones.shown()))
+    step("A pretend iPhone and a pretend Android hold the card", " and ".join(phones.shown()))
 
-    till = _sign_in(cashier, told)
-    _step("A cashier signs in to the till", till.url)
+    till = sign_in(cashier, told)
+    step("A cashier signs in to the till", till.url)
     member = cashier.send(till, "code", code=code.lower())
-    _expect("Eve Tester" in member.text, "the till does not show the customer")
+    expect("Eve Tester" in member.text, "the till does not show the customer")
     before = _stamps(shown)
     cashier.send(member, "count", count="1")
     cashier.send(member, "count", count="1")
-    after = _stamps(_pass(customer, card.url))
-    _expect((before, after) == ("1 of 10", "2 of 10"), f"after a doubled stamp the card says {after}")
-    _step("A stamp sent twice (a double click) counts once", f"{before} → {after}")
+    after = _stamps(shown_pass(customer, card.url))
+    expect((before, after) == ("1 of 10", "2 of 10"), f"after a doubled stamp the card says {after}")
+    step("A stamp sent twice (a double click) counts once", f"{before} → {after}")
     seconds = phones.wait_for("2 of 10")
-    _step("Both phones show the stamp by themselves", f"after {seconds:.2f} s; lock screen: {phones.lock_screen()}")
+    step("Both phones show the stamp by themselves", f"after {seconds:.2f} s; lock screen: {phones.lock_screen()}")
 
     answer = _api(told, "stamps", {"card_code": code, "count": 8}, "tour-fill")
     again = _api(told, "stamps", {"card_code": code, "count": 8}, "tour-fill")
-    _expect(answer == again and len(answer["issued"]) == 1, f"the API answered {answer}, then {again}")
-    _step("Till software fills the card; the reward is there, once", answer["issued"][0]["name"])
+    expect(answer == again and len(answer["issued"]) == 1, f"the API answered {answer}, then {again}")
+    step("Till software fills the card; the reward is there, once", answer["issued"][0]["name"])
 
     reward = answer["issued"][0]["id"]
-    redeemed = _api(told, f"rewards/{reward}/redeem", {}, "tour-redeem")
-    _expect(redeemed["rewards"] == 0, f"redeeming answered {redeemed}")
-    _expect(_api_status(told, f"rewards/{reward}/redeem", {}, "tour-redeem-2") == 409, "a reward was redeemed twice")
-    _step("The reward is redeemed; a second time is refused", answer["issued"][0]["name"])
-    _step("The card begins anew", _stamps(_pass(customer, card.url)))
-
-
-def _sign_in(cashier: Visitor, told: dict[str, Any]) -> requests.Response:
-    person = next(person for person in told["staff"] if person["role"] == "cashier")
-    page = cashier.open("/staff/sign-in")
-    return cashier.send(page, "login", login=person["login"], password=person["password"])
-
-
-def _pass(customer: Visitor, card_url: str) -> dict[str, Any]:
-    """The pass.json of the card's Apple pass."""
-    content = customer.open(f"{card_url}/apple.pkpass").content
-    shown: dict[str, Any] = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("pass.json"))
-    return shown
+    shown_card = {"card_code": code}  # to spend, the customer shows the card
+    redeemed = _api(told, f"rewards/{reward}/redeem", shown_card, "tour-redeem")
+    expect(redeemed["rewards"] == 0, f"redeeming answered {redeemed}")
+    second = _api_status(told, f"rewards/{reward}/redeem", shown_card, "tour-redeem-2")
+    expect(second == 409, f"redeeming the reward again answered {second}")
+    step("The reward is redeemed; a second time is refused", answer["issued"][0]["name"])
+    step("The card begins anew", _stamps(shown_pass(customer, card.url)))
 
 
 def _stamps(shown: dict[str, Any]) -> str:
@@ -203,12 +113,12 @@ def _verify(content: bytes, root: Path) -> None:
             done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
         except FileNotFoundError:
             raise StepFailed("the openssl program is not installed, so the pass could not be verified") from None
-    _expect(done.returncode == 0, f"openssl refused the pass: {done.stderr.decode()}")
+    expect(done.returncode == 0, f"openssl refused the pass: {done.stderr.decode()}")
 
 
 def _api(told: dict[str, Any], path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
     answer = _api_post(told, path, body, key)
-    _expect(answer.status_code == 200, f"the API answered {answer.status_code}: {answer.text}")
+    expect(answer.status_code == 200, f"the API answered {answer.status_code}: {answer.text}")
     found: dict[str, Any] = answer.json()
     return found
 
@@ -254,7 +164,7 @@ def _when_ready(process: subprocess.Popen[bytes], data: Path, port: int) -> dict
             raise StepFailed(f"the demo ended with status {process.returncode} while it started")
         try:
             if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
-                _step("The demo starts", f"in {time.monotonic() - begun:.1f} s")
+                step("The demo starts", f"in {time.monotonic() - begun:.1f} s")
                 told: dict[str, Any] = json.loads((data / "demo.json").read_text())
                 return told
         except requests.RequestException:
@@ -263,14 +173,5 @@ def _when_ready(process: subprocess.Popen[bytes], data: Path, port: int) -> dict
 
 
 def _stopped(data: Path) -> str:
-    _expect(not embedded.is_running(data), "the engines still run")
+    expect(not embedded.is_running(data), "the engines still run")
     return "no process is left"
-
-
-def _expect(truth: bool, otherwise: str) -> None:
-    if not truth:
-        raise StepFailed(otherwise)
-
-
-def _step(promise: str, outcome: str) -> None:
-    click.echo(f"  ok      {promise}: {outcome}")

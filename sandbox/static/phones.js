@@ -28,23 +28,24 @@ async function redraw(stand, version) {
   const drawing = await answer.text();
   const before = { pictures: pictures(stand), spoken: spoken(stand), turned: stand.querySelector(".turn")?.checked };
   const held = document.activeElement?.closest("[data-act]")?.dataset.act;
+  const draft = stand.querySelector(".compose input")?.value;
   stand.innerHTML = drawing;
   const turn = stand.querySelector(".turn");
   if (turn) turn.checked = before.turned ?? false;
   if (spoken(stand) > before.spoken) stand.querySelector(".alert")?.classList.add("new");
   if (before.pictures && pictures(stand) !== before.pictures) stand.querySelector(".wallet")?.classList.add("new");
-  if (held) stand.querySelector(`[data-act="${held}"] button, [data-act="${held}"] select`)?.focus();
+  const compose = stand.querySelector(".compose input");
+  if (compose && draft) compose.value = draft;
+  if (held) stand.querySelector(`[data-act="${held}"] :is(input:not([type="hidden"]), select, button)`)?.focus();
   ready(stand);
 }
 
 async function send(event) {
   event.preventDefault();
   const form = event.currentTarget;
-  const answer = await fetch(form.action, {
-    method: "POST",
-    body: new URLSearchParams(new FormData(form)),
-    headers: { Accept: "application/json" },
-  });
+  const body = new URLSearchParams(new FormData(form));
+  if (form.matches(".compose")) form.reset();
+  const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
   if (answer.status === 422) say((await answer.json()).error);
 }
 

@@ -59,7 +59,7 @@ def phones(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(sandbox.phones_url)
     page.get_by_label("The address of a card").fill("http://localhost:8400/c/alice")
-    page.get_by_role("button", name="Add the card to a phone").click()
+    page.get_by_role("button", name="Add the phone").click()
     expect(page.locator(".stand")).to_have_count(1)
     yield page
     context.close()
@@ -145,7 +145,7 @@ def test_both_phones_of_a_customer_show_a_stamp_of_the_real_shop(browser: Browse
         for number, kind in enumerate(("iPhone", "Android"), start=1):
             page.get_by_label(kind, exact=True).check()
             page.get_by_label("Whose card?").select_option("Bob Miller")
-            page.get_by_role("button", name="Add the card to a phone").click()
+            page.get_by_role("button", name="Add the phone").click()
             expect(page.locator(".stand")).to_have_count(number)
         iphone, android = page.locator(".stand.iphone"), page.locator(".stand.android")
         expect(iphone.locator(".front .header")).to_contain_text("4 of 10")

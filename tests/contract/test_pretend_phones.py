@@ -295,6 +295,6 @@ def test_the_process_says_where_it_listens_keeps_its_addresses_and_stops_cleanly
         process.send_signal(signal.SIGTERM)
         assert b"" == process.communicate(timeout=20)[0]
         assert 0 == process.returncode
-    assert {"ca_file", "wallet_url", "apns", "google", "phones_url", "control"} == told[0].keys()
+    assert {"ca_file", "wallet_url", "apns", "google", "twilio", "phones_url", "control"} == told[0].keys()
     for name in ("ca_file", "wallet_url", "apns", "google"):
         assert told[0][name] == told[1][name]

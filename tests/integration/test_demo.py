@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from app import embedded
+from app.cli.tour import running_demo
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +58,15 @@ def test_a_second_start_keeps_the_data_and_ctrl_c_leaves_nothing(tmp_path: Path)
     second = _started_and_stopped(tmp_path)
     assert first == second
     assert not embedded.is_running(tmp_path)
+
+
+def test_doctor_beside_a_demo_looks_at_the_demos_own_stand_ins(tmp_path: Path):
+    with running_demo(tmp_path):
+        done = leima("doctor", LEIMA_ENV="demo", LEIMA_DATA=str(tmp_path))
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "lets pass.fi.leima.demo in" in done.stdout
+    assert "answers to leima@leima-sandbox" in done.stdout
+    assert "twilio; new members get their link by page" in done.stdout
 
 
 def _started_and_stopped(data: Path) -> str:
