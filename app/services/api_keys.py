@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from uuid_utils.compat import uuid7
 
 from app import clock
+from app.db.lookup import Lookup
 from app.db.programs import ApiKey, Program
 from app.i18n import N_
 from app.services.audit import record
@@ -17,6 +18,12 @@ from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import FormReader
 from app.services.staff import own_location
+
+_SPEAKS_FOR = Lookup(
+    select(ApiKey.program_id, ApiKey.id, ApiKey.location_id).where(
+        ApiKey.key_hash == bindparam("key_hash"), ApiKey.revoked_at.is_(None)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,11 @@ def revoke(ctx: Context, actor: Actor, key_id: UUID) -> None:
 
 def actor_of(ctx: Context, secret: str) -> Actor:
     """Who a request's key speaks for. Raises Refused for an unknown or ended key."""
-    with ctx.sessions() as session:
-        key = session.scalars(
-            select(ApiKey).where(ApiKey.key_hash == ctx.keyed_hash("api-key", secret), ApiKey.revoked_at.is_(None))
-        ).one_or_none()
-    if key is None:
+    found = _SPEAKS_FOR.first(ctx.engine, key_hash=ctx.keyed_hash("api-key", secret))
+    if found is None:
         raise Refused("unauthorized", N_("Send a valid API key: Authorization: Bearer leima_…"), status=401)
-    return Actor(key.program_id, api_key_id=key.id, location_id=key.location_id, may_manage=True)
+    program_id, key_id, location_id = found
+    return Actor(program_id, api_key_id=key_id, location_id=location_id, may_manage=True, may_grant=True)
 
 
 def _view(key: ApiKey) -> ApiKeyView:

@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.db.ledger import SavedAnswer
+from app.db.lookup import Compiled
 from app.i18n import N_
 from app.services.context import Actor
 from app.services.errors import Refused
@@ -18,6 +19,14 @@ from app.services.errors import Refused
 Answer = dict[str, Any]
 
 LONGEST_KEY = 80  # as long as the column
+
+_OWN = (SavedAnswer.scope == bindparam("scope_asked"), SavedAnswer.key == bindparam("key_asked"))
+_CLAIM = Compiled(
+    insert(SavedAnswer).on_conflict_do_nothing().returning(SavedAnswer.key),
+    ["scope", "key", "fingerprint", "answer", "at"],
+)
+_FIND = Compiled(select(SavedAnswer.fingerprint, SavedAnswer.answer).where(*_OWN))
+_KEEP = Compiled(update(SavedAnswer).where(*_OWN).values(answer=bindparam("answer_given")))
 
 
 def fingerprint(action: str, request: Mapping[str, object]) -> str:
@@ -44,22 +53,17 @@ def once(
             {"most": LONGEST_KEY},
             status=400,
         )
-    claimed = session.execute(
-        insert(SavedAnswer)
-        .values(scope=actor.scope, key=key, fingerprint=request_fingerprint, answer={}, at=clock.now())
-        .on_conflict_do_nothing()
-        .returning(SavedAnswer.key)
-    ).scalar()
-    saved = session.execute(
-        select(SavedAnswer).where(SavedAnswer.scope == actor.scope, SavedAnswer.key == key)
-    ).scalar_one()
-    if claimed is None:
-        if saved.fingerprint != request_fingerprint:
+    own = {"scope_asked": actor.scope, "key_asked": key}
+    claim = {"scope": actor.scope, "key": key, "fingerprint": request_fingerprint, "answer": "{}", "at": clock.now()}
+    if not _CLAIM.within(session, **claim):
+        [(asked, answered)] = _FIND.within(session, **own)
+        if asked != request_fingerprint:
             raise Refused(
                 "idempotency-key-reused",
                 N_("This Idempotency-Key was used for another request. Use a new key for a new request."),
                 status=409,
             )
-        return saved.answer, True
-    saved.answer = act()
-    return saved.answer, False
+        return answered, True
+    answer = act()
+    _KEEP.within(session, **own, answer_given=json.dumps(answer))
+    return answer, False
