@@ -17,7 +17,7 @@ from app.services.views import MemberView
 class CardState:
     """What the web service must know of a card before it answers.
 
-    `member` is None for one with rewards to use: their names are not among what is read here.
+    `member` is None for one with rewards or credit to use: they are not among what is read here.
     """
 
     card_id: UUID
@@ -44,6 +44,7 @@ STATE = Lookup(
         Member.next_expiry_at,
         MemberCard.link_generation,
         Member.rewards,
+        Member.credit_minor,
         MemberCard.code,
         MemberCard.news,
         Member.status,
@@ -70,10 +71,10 @@ def find(ctx: Context, card_id: UUID) -> CardState | None:
     if row is None:
         return None
     _, member_id, program_id, pass_type, program_version, version, changed_at, next_expiry_at, generation, *shown = row
-    rewards, code, news, status, phone, name, email, birth_date, city, language, via, joined_at, *counts = shown
-    stamps, stamps_needed = counts
+    rewards, credit_minor, code, news, status, phone, name, email, birth_date, city, language, via, *counts = shown
+    joined_at, stamps, stamps_needed = counts
     member = None
-    if not rewards:
+    if not rewards and not credit_minor:
         member = MemberView(
             id=member_id,
             program_id=program_id,

@@ -1,13 +1,13 @@
 """What a member's card shows: from rows to the wallet-neutral card values, and from those to signed passes."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
+from app import clock
 from app.db.people import MemberStatus
 from app.i18n import LANGUAGES, N_, Translator, translator
 from app.loyalty.card_codes import grouped
-from app.services import members, programs, till
+from app.services import card_credit, members, programs, till
 from app.services.context import Actor, Context
 from app.services.programs import LocationView, ProgramView
 from app.services.recent import Recent
@@ -29,7 +29,10 @@ _WEBSITE = N_("Website")
 _OWN_PAGE = N_("Your card's page")
 _STATUS = N_("This card")
 _BLOCKED = N_("Blocked. Please ask the staff.")
-_LABELS = (_NEWS, _STAMPS, _NEXT_REWARD, _REWARDS, _MEMBER, _TERMS, _CONTACT, _WEBSITE, _OWN_PAGE, _STATUS)
+_LABELS = (
+    *(_NEWS, _STAMPS, _NEXT_REWARD, _REWARDS, _MEMBER, _TERMS, _CONTACT, _WEBSITE, _OWN_PAGE, _STATUS),
+    *card_credit.LABELS,
+)
 
 
 def colors(program: ProgramView) -> tuple[Color, Color, Color]:
@@ -100,6 +103,7 @@ def card(ctx: Context, program: ProgramView, member: MemberView, page_url: str) 
     if member.rewards:
         names = ", ".join(dict.fromkeys(reward.name for reward in member.rewards))
         auxiliary.append(CardField("rewards", text.gettext(_REWARDS), f"{text.number(len(member.rewards))} × {names}"))
+    auxiliary += card_credit.front(text, program, member.credits, clock.now())
     return Card(
         serial=str(member.card_id),
         authentication_token=ctx.derived_token("apple-pass", member.card_id),
@@ -110,15 +114,19 @@ def card(ctx: Context, program: ProgramView, member: MemberView, page_url: str) 
         header=(CardField("stamps", text.gettext(_STAMPS), count),),
         secondary=tuple(secondary),
         auxiliary=tuple(auxiliary),
-        back=_back(text, program, member, page_url),
+        back=_back(ctx, text, program, member, page_url),
         voided=member.status is not MemberStatus.ACTIVE,
     )
 
 
-def _back(text: Translator, program: ProgramView, member: MemberView, page_url: str) -> tuple[CardField, ...]:
+def _back(
+    ctx: Context, text: Translator, program: ProgramView, member: MemberView, page_url: str
+) -> tuple[CardField, ...]:
     """The back fields. The news is the only field with a change message: it alone speaks on the lock screen."""
+    codes = card_credit.codes(ctx, program, member.credits)
     fields = [
         CardField("news", text.gettext(_NEWS), member.news or program.welcome_text or program.name, "%@"),
+        *card_credit.back(text, program, member.credits, codes, clock.now()),
         CardField("page", text.gettext(_OWN_PAGE), page_url),
         CardField("terms", text.gettext(_TERMS), program.terms_text),
         CardField("contact", text.gettext(_CONTACT), program.contact_text),
@@ -133,20 +141,18 @@ def logo_bytes(ctx: Context, program: ProgramView) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCard:
-    """Everything on a member's own page. `history` has the newest act first."""
+    """Everything on a member's own page. `history` has the newest act first; `codes` are those of credits, where the
+    programme wants them shown."""
 
     member: MemberView
     program: ProgramView
     history: list[EntryView]
+    codes: dict[UUID, str]
 
 
 def opened(ctx: Context, token: str) -> OpenedCard:
     """The card whose page this token opens. Raises Refused (404) for a token that opens nothing."""
     member = members.by_link(ctx, token)
     history = till.history(ctx, Actor(member.program_id), member.id)
-    return OpenedCard(member, programs.get(ctx, member.program_id), history)
-
-
-def last_day(expires_at: datetime, time_zone: str) -> date:
-    """The last day on which something that is over at `expires_at` may be used, as the programme's shops count."""
-    return (expires_at - timedelta(microseconds=1)).astimezone(ZoneInfo(time_zone)).date()
+    program = programs.get(ctx, member.program_id)
+    return OpenedCard(member, program, history, card_credit.codes(ctx, program, member.credits))

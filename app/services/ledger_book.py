@@ -7,20 +7,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from app.db.credit import Credit, CreditStatus
 from app.db.ledger import LedgerEntry, Reward, RewardStatus
+from app.db.lookup import Compiled
 from app.db.people import Member, MemberCard
 from app.db.programs import Program
 from app.i18n import N_, translator
 from app.loyalty.ledger import Entry, Kind, Lot, Unit, lapsed, lots, next_lapse
-from app.loyalty.stamps import StampRules, full_cards, lasts_until
+from app.loyalty.stamps import StampRules, bonus, full_cards, lasts_until
 from app.services import wallets
 from app.services.context import Actor
 
 _A_SECOND = timedelta(seconds=1)
+# Being blocked does not stop a credit's time.
+LAPSING = (CreditStatus.OPEN, CreditStatus.BLOCKED)
+
+
+_ADD = Compiled(
+    insert(LedgerEntry).inline(),
+    [column.key for column in LedgerEntry.__table__.columns if column.identity is None],
+)
 
 
 @dataclass(slots=True)
@@ -62,7 +72,7 @@ def occasion(
 
 def write(
     session: Session,
-    member: Member,
+    member: Member | None,
     act: Occasion,
     unit: Unit,
     kind: Kind,
@@ -72,13 +82,18 @@ def write(
     reverses_id: UUID | None = None,
     lot_id: UUID | None = None,
     reward_id: UUID | None = None,
-) -> LedgerEntry:
-    """Add one entry and move the cached balance with it."""
+    credit_id: UUID | None = None,
+) -> None:
+    """Add one entry and move the member's cached balance with it. Only credit of a group has no member.
+
+    A credit's own balance is the caller's to move.
+    """
     first, act.begun = not act.begun, True
-    entry = LedgerEntry(
+    _ADD.within(
+        session,
         id=act.operation_id if first else uuid7(),
-        program_id=member.program_id,
-        member_id=member.id,
+        program_id=act.actor.program_id,
+        member_id=member.id if member else None,
         operation_id=act.operation_id,
         unit=unit,
         kind=kind,
@@ -88,37 +103,44 @@ def write(
         reverses_id=reverses_id,
         lot_id=lot_id,
         reward_id=reward_id,
+        credit_id=credit_id,
         location_id=act.location_id,
         staff_id=act.actor.staff_id,
         api_key_id=act.actor.api_key_id,
         amount_minor=act.amount_minor if first else None,
         receipt_no=act.receipt_no if first else "",
     )
-    session.add(entry)
-    session.flush()
-    if unit is Unit.STAMP:
-        member.stamps += amount
-    else:
-        member.rewards += amount
+    if member is None:
+        return
+    match unit:
+        case Unit.STAMP:
+            member.stamps += amount
+        case Unit.REWARD:
+            member.rewards += amount
+        case Unit.CREDIT:
+            member.credit_minor += amount
     if expires_at is not None:
         member.next_expiry_at = min(member.next_expiry_at or expires_at, expires_at)
-    return entry
 
 
 def earn_stamps(
-    session: Session, program: Program, member: Member, act: Occasion, kind: Kind, count: int
+    session: Session,
+    program: Program,
+    member: Member,
+    act: Occasion,
+    kind: Kind,
+    count: int,
+    *,
+    bought_at: datetime | None = None,
 ) -> list[Reward]:
-    """Give stamps, turn full cards into rewards, and return the rewards issued."""
+    """Give stamps, twice as many while a campaign doubles those of purchases; turn full cards into rewards, and return
+    the rewards issued. `bought_at` is when the purchase was made, if not now."""
     rules = rules_of(program)
-    write(
-        session,
-        member,
-        act,
-        Unit.STAMP,
-        kind,
-        count,
-        expires_at=lasts_until(act.at, rules.valid_days, rules.time_zone),
-    )
+    until = lasts_until(act.at, rules.valid_days, rules.time_zone)
+    write(session, member, act, Unit.STAMP, kind, count, expires_at=until)
+    more = bonus(count, bought_at or act.at, member.double_until) if kind is Kind.EARN else 0
+    if more:
+        write(session, member, act, Unit.STAMP, Kind.BONUS, more, expires_at=until)
     return fill_cards(session, program, member, act)
 
 
@@ -147,7 +169,7 @@ def _issue_reward(session: Session, program: Program, member: Member, act: Occas
 
 
 def settle(session: Session, member: Member, at: datetime) -> bool:
-    """Close what has lapsed by `at`: stamps whose time is over, rewards past their date. True if anything was."""
+    """Close what has lapsed by `at`: stamps whose time is over, rewards and credit past their date. True if any was."""
     if member.next_expiry_at is None or member.next_expiry_at > at:
         return False
     act = occasion(Actor(member.program_id), at)
@@ -162,15 +184,34 @@ def settle(session: Session, member: Member, at: datetime) -> bool:
     for reward in rewards_over:
         write(session, member, act, Unit.REWARD, Kind.EXPIRY, -1, reward_id=reward.id)
         reward.status, reward.closed_at = RewardStatus.EXPIRED, at
+    credits_over = session.scalars(
+        select(Credit)
+        .where(Credit.member_id == member.id, Credit.status.in_(LAPSING), Credit.expires_at <= at)
+        .order_by(Credit.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for credit in credits_over:
+        lapse_credit(session, member, act, credit)
     plan_next_expiry(session, member)
-    return bool(stamps_over or rewards_over)
+    return bool(stamps_over or rewards_over or credits_over)
+
+
+def lapse_credit(session: Session, member: Member | None, act: Occasion, credit: Credit) -> None:
+    """Close a credit: what is left of it lapses."""
+    if credit.balance_minor:
+        write(session, member, act, Unit.CREDIT, Kind.EXPIRY, -credit.balance_minor, credit_id=credit.id)
+    credit.balance_minor, credit.status, credit.closed_at = 0, CreditStatus.LAPSED, act.at
 
 
 def plan_next_expiry(session: Session, member: Member) -> None:
-    """Work out anew when the member's next stamp or reward lapses."""
+    """Work out anew when the member's next stamp, reward or credit lapses."""
     moments = [next_lapse(stamp_lots(session, member.id))]
     moments += session.scalars(
         select(Reward.expires_at).where(Reward.member_id == member.id, Reward.status == RewardStatus.ISSUED)
+    )
+    moments += session.scalars(
+        select(Credit.expires_at).where(Credit.member_id == member.id, Credit.status.in_(LAPSING))
     )
     member.next_expiry_at = min((moment for moment in moments if moment is not None), default=None)
 
@@ -193,8 +234,13 @@ def announce(
     rewards: list[Reward] | None = None,
     *,
     silent: bool = False,
+    news: str = "",
+    gift: bool = False,
 ) -> None:
     """Make the card's next version, with the news that its lock screen shows (unless `silent`), and tell its wallets.
+
+    `news` in the member's language, instead of how many stamps there are now; `gift`: it is worth one of the few
+    notifications that Google shows in a day.
 
     `changed_at` moves by at least a second, because Last-Modified counts in whole seconds. The database counts both:
     whoever waited for the member's lock read the card's row before the other till's change.
@@ -202,14 +248,18 @@ def announce(
     card = member.card
     card.version = MemberCard.version + 1
     card.changed_at = func.greatest(at.replace(microsecond=0), MemberCard.changed_at + _A_SECOND)
-    milestone = not silent and (bool(rewards) or member.stamps == program.stamps_needed - 1)
+    last_but_one = not news and member.stamps == program.stamps_needed - 1
+    milestone = not silent and (gift or bool(rewards) or last_but_one)
+    if rewards or not news:
+        news = stamps_news(program, member.language, member.stamps, rewards[-1].name if rewards else "")
+    if not silent:
+        card.news = news  # before the wallets' rows are asked for, which writes the card: once is enough
     wallets.changed(session, program.id, {card.id: at}, news=not silent, milestone=milestone)
-    if silent:
-        return
-    text = translator(member.language)
-    if rewards:
-        card.news = text.gettext(N_("Your reward is here: %(reward)s"), reward=rewards[-1].name)
-    else:
-        card.news = text.gettext(
-            N_("You have %(have)s of %(needed)s stamps"), have=member.stamps, needed=program.stamps_needed
-        )
+
+
+def stamps_news(program: Program, language: str, have: int, reward: str = "") -> str:
+    """What a lock screen shows of a card with so many stamps, or of the reward that it just gave."""
+    text = translator(language)
+    if reward:
+        return text.gettext(N_("Your reward is here: %(reward)s"), reward=reward)
+    return text.gettext(N_("You have %(have)s of %(needed)s stamps"), have=have, needed=program.stamps_needed)

@@ -12,13 +12,16 @@ from app.db.ledger import LedgerEntry, Reward, RewardStatus
 from app.db.people import Member
 from app.i18n import N_
 from app.loyalty.ledger import Kind, Unit
+from app.services import credit_reversal, program_rules
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.ledger_book import Occasion, stamp_lots, write
 
 # A cashier mends a slip at once; what is older is a manager's to undo.
 UNDO_WINDOW = timedelta(minutes=15)
-_ACTS = (Kind.EARN, Kind.REDEEM, Kind.JOIN)
+# What the till's undo button takes; a grant of credit is withdrawn in the office.
+_TILL_ACTS = (Kind.EARN, Kind.REDEEM, Kind.JOIN)
+_ACTS = (*_TILL_ACTS, Kind.GRANT)
 
 
 def newest_undoable(ctx: Context, actor: Actor, member_id: UUID) -> UUID | None:
@@ -30,13 +33,20 @@ def newest_undoable(ctx: Context, actor: Actor, member_id: UUID) -> UUID | None:
             .where(
                 LedgerEntry.program_id == actor.program_id,
                 LedgerEntry.member_id == member_id,
-                LedgerEntry.kind.in_(_ACTS),
+                LedgerEntry.kind.in_(_TILL_ACTS),
                 ~select(undone.id).where(undone.reverses_id == LedgerEntry.id).exists(),
             )
             .order_by(LedgerEntry.number.desc())
             .limit(1)
         ).one_or_none()
-        return entry.operation_id if entry is not None and _may_undo(actor, entry, clock.now()) else None
+        if entry is None:
+            return None
+        if entry.unit is Unit.CREDIT:
+            rules = program_rules.within(session, actor.program_id)
+            allowed = credit_reversal.may_undo(rules, actor, entry, clock.now())
+        else:
+            allowed = _may_undo(actor, entry, clock.now())
+        return entry.operation_id if allowed else None
 
 
 def entries_of(session: Session, actor: Actor, operation_id: UUID) -> list[LedgerEntry]:
@@ -92,13 +102,11 @@ def _may_undo(actor: Actor, entry: LedgerEntry, at: datetime) -> bool:
 
 def _reverse_one(session: Session, member: Member, act: Occasion, entry: LedgerEntry) -> None:
     reward = session.get(Reward, entry.reward_id, with_for_update=True) if entry.reward_id else None
-    if reward is not None and entry.kind is Kind.CONVERT:
+    if reward is not None and entry.kind in (Kind.CONVERT, Kind.GRANT):
         if reward.status is not RewardStatus.ISSUED:
-            raise Refused(
-                "reward-used",
-                N_("This stamp filled the card, and its reward is no longer open. Undo the reward first."),
-                status=409,
-            )
+            filled = N_("This stamp filled the card, and its reward is no longer open. Undo the reward first.")
+            given = N_("This reward is no longer open. It cannot be taken back.")
+            raise Refused("reward-used", filled if entry.kind is Kind.CONVERT else given, status=409)
         reward.status, reward.closed_at = RewardStatus.WITHDRAWN, act.at
     if reward is not None and entry.kind is Kind.REDEEM:
         reward.status, reward.closed_at = RewardStatus.ISSUED, None

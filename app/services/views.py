@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from app.db.credit import CreditSource, CreditStatus
 from app.db.ledger import RewardStatus
 from app.db.people import MemberStatus, Role
 from app.loyalty.ledger import Kind, Unit
@@ -16,6 +17,21 @@ class RewardView:
     status: RewardStatus
     issued_at: datetime
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditView:
+    """A credit of a member. Usable while `valid_from <= now < expires_at` and `status` is open."""
+
+    id: UUID
+    source: CreditSource
+    status: CreditStatus
+    amount_minor: int
+    balance_minor: int
+    reason: str
+    valid_from: datetime
+    expires_at: datetime
+    granted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,8 @@ class MemberView:
     stamps_needed: int
     rewards: tuple[RewardView, ...]
     news: str
+    credits: tuple[CreditView, ...] = ()  # the open ones, the first to lapse first; also those that begin later
+    double_until: datetime | None = None  # until then a purchase's stamps count twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +88,4 @@ class StaffView:
     language: str
     session_version: int
     active: bool
+    may_grant_credit: bool = False

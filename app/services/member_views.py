@@ -1,0 +1,57 @@
+"""Members as plain values, with what they can use now. A few queries, however many members."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db.ledger import Reward, RewardStatus
+from app.db.people import Member
+from app.db.programs import Program
+from app.services.credit_views import open_credits
+from app.services.views import CreditView, MemberView, RewardView
+
+
+def view(session: Session, program: Program, member: Member) -> MemberView:
+    """The member as a plain value, with the rewards and credits that can be used."""
+    return views(session, program, [member])[0]
+
+
+def views(session: Session, program: Program, members: list[Member]) -> list[MemberView]:
+    rewards: dict[UUID, list[RewardView]] = {member.id: [] for member in members}
+    for row in session.scalars(
+        select(Reward)
+        .where(Reward.member_id.in_(list(rewards)), Reward.status == RewardStatus.ISSUED)
+        .order_by(Reward.issued_at, Reward.id)
+    ):
+        rewards[row.member_id].append(RewardView(row.id, row.name, row.status, row.issued_at, row.expires_at))
+    credits = open_credits(session, [member.id for member in members if member.credit_minor])
+    return [_view(program, member, tuple(rewards[member.id]), credits.get(member.id, ())) for member in members]
+
+
+def _view(
+    program: Program, member: Member, rewards: tuple[RewardView, ...], credits: tuple[CreditView, ...]
+) -> MemberView:
+    return MemberView(
+        id=member.id,
+        program_id=member.program_id,
+        card_id=member.card.id,
+        card_code=member.card.code,
+        card_version=member.card.version,
+        card_changed_at=member.card.changed_at,
+        status=member.status,
+        phone=member.phone,
+        name=member.name,
+        email=member.email,
+        birth_date=member.birth_date,
+        city=member.city,
+        language=member.language,
+        via=member.via,
+        joined_at=member.joined_at,
+        stamps=member.stamps,
+        stamps_needed=program.stamps_needed,
+        rewards=rewards,
+        news=member.card.news,
+        credits=credits,
+        double_until=member.double_until,
+    )
