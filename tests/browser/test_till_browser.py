@@ -267,7 +267,7 @@ def test_everything_works_without_scripts(browser: Browser, live: Live) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("language", ["en", "fa"])
+@pytest.mark.parametrize(("window", "language"), [("page", "en"), ("phone", "fa")], indirect=["window"])
 def test_no_page_of_the_till_has_a_barrier_or_scrolls_sideways(window: Page, live: Live, language: str) -> None:
     member = live.shop.member(name="مریم حسینی")
     till.give_stamps(live.shop.ctx, live.shop.cashier, member.card_code, count=11)

@@ -42,7 +42,7 @@ def text_of(answer: TestResponse) -> str:
 
 
 def stamp_form(member: MemberView, **values: str) -> dict[str, str]:
-    return {"card_code": member.card_code, "count": "1", "key": "key-1", **values}
+    return {"count": "1", "key": "key-1", **values}
 
 
 def give(client: FlaskClient, member: MemberView, **values: str) -> TestResponse:
@@ -94,9 +94,9 @@ class TestFinding:
         ("typed", "status", "said"),
         [
             ("0" * 16, 404, "No member has this card or number."),
-            ("hello", 422, "This is neither a card code"),
-            ("", 422, "This is neither a card code"),
-            ("x" * 5000, 422, "This is neither a card code"),
+            ("hello", 422, "This is neither a card, a phone number"),
+            ("", 422, "This is neither a card, a phone number"),
+            ("x" * 5000, 422, "This is neither a card, a phone number"),
         ],
     )
     def test_what_finds_nobody_says_so(
@@ -303,6 +303,7 @@ class TestRedeemingAndUndoing:
 
         def redeem(key: str) -> TestResponse:
             form = {"reward_id": reward, "key": key}
+            found(cashier, member.card_code)
             return cashier.post(f"/till/m/{member.id}/redeem", data=form, follow_redirects=True)
 
         assert "Reward used: Free coffee" in text_of(redeem("a"))

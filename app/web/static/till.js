@@ -11,6 +11,7 @@ const box = document.getElementById("code");
 const findForm = document.getElementById("find");
 const giveForm = document.getElementById("give");
 const amount = document.getElementById("amount");
+const bill = document.getElementById("bill");
 const count = document.getElementById("count");
 const digits = new Intl.NumberFormat(document.documentElement.lang, { useGrouping: false });
 let leaving = false;
@@ -101,10 +102,11 @@ document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || leaving) return;
   const inEmptyBox = document.activeElement === box && box.value === "";
   if ((inEmptyBox || document.activeElement === count) && onCountKey(event.key)) event.preventDefault();
-  else if (event.key === "F2" && amount) {
+  else if ((event.key === "F2" && amount) || (event.key === "F7" && bill)) {
+    const field = event.key === "F2" ? amount : bill;
     event.preventDefault();
-    amount.focus();
-    amount.select();
+    field.focus();
+    field.select();
   } else if ((event.key === "F8" || event.key === "F9") && !event.repeat) {
     event.preventDefault();
     press(event.key);
@@ -142,9 +144,9 @@ setUpCamera({
   },
 });
 
-// Where a mistake was marked, the focus is on it; else on the box, ready for the next card. What could not be read
-// stands there selected: it can be mended, and the next scan takes its place.
-(document.querySelector("main [aria-invalid]") ?? box).focus();
+// Where a mistake was marked, the focus is on it; else where the page wants it, which is mostly the box, ready for the
+// next card. What could not be read stands there selected: it can be mended, and the next scan takes its place.
+(document.querySelector("main [aria-invalid]") ?? document.querySelector("main [autofocus]") ?? box).focus();
 if (box.dataset.mistyped) {
   box.value = box.dataset.mistyped;
   box.select();

@@ -9,6 +9,9 @@ const CARD = new RegExp(`^[0-9A-Za-z]{${CARD_LENGTH}}$`);
 
 const NOTHING = { text: "", before: "", begunAt: 0 };
 
+// Nobody scans an amount or a number of stamps: what a scanner types there was meant for the box.
+const isForNumbers = (field) => field.inputMode === "decimal" || field.inputMode === "numeric";
+
 const isField = (element) =>
   element instanceof HTMLTextAreaElement || (element instanceof HTMLInputElement && element.type === "text");
 
@@ -53,7 +56,7 @@ export function watchTyping({ box, form, onEmptyEnter, isLeaving }) {
     if (focused === box) return onEnterInBox(event, gap < FAST, scanned);
     if (!scanned) return;
     event.preventDefault();
-    if (isField(focused) && CARD.test(text)) {
+    if (isField(focused) && (CARD.test(text) || isForNumbers(focused))) {
       focused.value = burst.before;
       box.value = text;
       form.requestSubmit();
