@@ -16,9 +16,13 @@ from pydantic import ValidationError
 from app.i18n import LANGUAGES
 from app.services.members import PURPOSES
 from app.web.api import bodies, schemas
-from app.web.api.calls import CALLS, Call
+from app.web.api.call import Call
+from app.web.api.calls import CALLS
+from app.web.api.code_schemas import CodeToCheck, CodeToRedeem
 from app.web.api.openapi import document
 from app.web.api.problems import KINDS, title
+from app.web.api.proof_schemas import CreditBill, OneTimeCode
+from app.web.api.purchase_schemas import NewPurchase
 from app.web.api.reference import sections
 from app.web.api.views import blueprint
 
@@ -28,12 +32,32 @@ REFUSING = [
     *(ROOT / "app/services").glob("*.py"),
     *(ROOT / "app/web/api").glob("*.py"),
 ]
-SERVICES_OF_THE_API = {"till", "reversal", "members", "saved_answers", "api_keys", "limits", "ledger_book"}
+SERVICES_OF_THE_API = {
+    "till",
+    "purchases",
+    "receipts",
+    "purchase_book",
+    "reversal",
+    "credit_reversal",
+    "membership",
+    "recognise",
+    "spending_proofs",
+    "credit_use",
+    "code_redeeming",
+    "code_lookup",
+    "code_attempts",
+    "guard",
+    "members",
+    "saved_answers",
+    "api_keys",
+    "limits",
+    "ledger_book",
+}
 
 # Kinds that those services know and no call of the API can give, each with its reason.
 NEVER_AS_TYPE = {
     "api-key-not-found": "keys are ended in the office",
-    "undo-too-late": "keys may manage, so there is no time limit",
+    "not-allowed": "keys may manage",
     "invalid-amount": "the schema has the same limits",
     "invalid-count": "the schema has the same limits",
     "invalid-phone": "told under invalid-fields",
@@ -41,8 +65,10 @@ NEVER_AS_TYPE = {
     "invalid-birth-date": "told under invalid-fields",
     "invalid-consent": "told under invalid-fields",
     "invalid-field": "told under invalid-fields",
+    "invalid-moment": "told under invalid-fields",
+    "wrong-currency": "told under invalid-fields",
     "link-not-found": "card links are opened by customers",
-    "limiter-down": "the API serves while the limiter is away",
+    "two-members": "the API is told whether it is a card or a phone number",
 }
 FROM_FLASK = {"not-found", "method-not-allowed", "bad-request", "internal-server-error", "invalid-fields"}
 
@@ -108,7 +134,18 @@ def test_a_problem_is_shown_as_it_is_answered(made: dict[str, Any]) -> None:
 
 
 def test_every_field_that_is_sent_is_described(made: dict[str, Any]) -> None:
-    for model in ("NewMember", "NewStamps", "RedeemedAt", "Consents"):
+    for model in (
+        "NewMember",
+        "NewStamps",
+        "RedeemedAt",
+        "OneTimeCode",
+        "CreditBill",
+        "CodeToCheck",
+        "CodeToRedeem",
+        "Consents",
+        "NewPurchase",
+        "PurchaseLine",
+    ):
         for name, field in made["components"]["schemas"][model]["properties"].items():
             assert field.get("description"), f"{model}.{name}"
 
@@ -143,7 +180,22 @@ _odd = st.sampled_from([10**400, "", "x" * 5000, "a\0", "2026-13-01", "2026-01-0
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
-@given(st.sampled_from([schemas.NewMember, schemas.NewStamps, schemas.RedeemedAt, schemas.Nothing]), st.data())
+@given(
+    st.sampled_from(
+        [
+            schemas.NewMember,
+            schemas.NewStamps,
+            schemas.RedeemedAt,
+            schemas.Nothing,
+            OneTimeCode,
+            CreditBill,
+            CodeToCheck,
+            CodeToRedeem,
+            NewPurchase,
+        ]
+    ),
+    st.data(),
+)
 def test_every_fault_in_a_body_is_told_in_our_own_words(model: type[schemas.Sent], data: st.DataObject) -> None:
     fields = dict.fromkeys((*model.model_fields, "surprise"), _values | _odd)
     body = data.draw(st.fixed_dictionaries({}, optional=fields) | _values)

@@ -21,6 +21,8 @@ SentBody = TypeVar("SentBody", bound=Sent)
 
 _WHOLE_NUMBER = N_("Send a whole number, without quotation marks.")
 _DAY = N_("Send the day as year-month-day, for example 2027-01-31.")
+_MOMENT = N_("Send the moment with its offset from UTC, for example 2027-01-31T15:04:05+02:00.")
+_ID = N_("Send an id as it came in an answer.")
 _OBJECT = N_("Send a JSON object, in curly brackets.")
 NOT_A_CARD_CODE = N_("This is not a card code, which has 16 letters and digits. Please scan or type it again.")
 UNKNOWN_FAULT = N_("This value cannot be read. See /api/docs for what this field takes.")
@@ -42,12 +44,24 @@ MESSAGES = {
     "date_parsing": _DAY,
     "date_from_datetime_parsing": _DAY,
     "date_from_datetime_inexact": _DAY,
+    "datetime_type": _MOMENT,
+    "datetime_parsing": _MOMENT,
+    "datetime_from_date_parsing": _MOMENT,
+    "datetime_object_invalid": _MOMENT,
+    "timezone_aware": _MOMENT,
+    "uuid_type": _ID,
+    "uuid_parsing": _ID,
+    "list_type": N_("Send a list, in square brackets."),
+    "too_long": N_("Send a list of %(max_length)s at most."),
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
     "nul_character": N_("Leave out the NUL character."),
     "card_code_unreadable": NOT_A_CARD_CODE,
+    "credit_code_unreadable": N_("This is not a credit code, which has 7 digits. Please type it again."),
     "language_unknown": N_("Send one of these languages: %(known)s."),
     "wording_missing": N_("Send the wording that the customer agreed to, as text. Leave the field out for no consent."),
+    "quantity_unreadable": N_("Send a whole number, or a decimal number as text, for example 0.350."),
+    "too_many_members": N_("Send one of card, phone and member_id, or none of them."),
     "not_one_member": N_("Send either card_code or phone, and not both."),
 }
 

@@ -1,55 +1,32 @@
 """The calls of the API, as the OpenAPI document and the reference page tell of them."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from app.i18n import N_
 from app.web.api import schemas
+from app.web.api.call import (
+    CARD_CODE,
+    CREDIT_ID,
+    ENTRY_ID,
+    LOCATION_ID,
+    MEMBER_ID,
+    REWARD,
+    REWARD_ID,
+    UNDO_ID,
+    UUID_SCHEMA,
+    Call,
+)
+from app.web.api.code_calls import CODE_CALLS
+from app.web.api.proof_calls import PROOF, PROOF_CALLS, SPENDING_PROBLEMS
+from app.web.api.purchase_calls import PURCHASE_CALLS
 
-_MEMBER_ID = "019aaa6e-6f0e-7c51-9f3b-1c2f6a1f0d01"
-_REWARD_ID = "019aaa6e-71b2-7d02-8a4e-5b0c7d9e2f10"
-_ENTRY_ID = "019aaa6e-70a4-7e13-b6c5-9d8e7f6a5b42"
-_UNDO_ID = "019aaa6e-72c3-7f24-a7d6-0e1f2a3b4c53"
-_LOCATION_ID = "019aaa6e-6e00-7a40-8e2a-0b1c2d3e4f01"
-_CARD_CODE = "7K3M9QX2V8T4HJ5N"
-
-_ALWAYS = ("unauthorized", "too-many-tries", "internal-server-error")
-_BODY = ("malformed-json", "wrong-content-type", "body-too-large", "invalid-fields")
-_KEYED = ("idempotency-key-missing", "invalid-idempotency-key", "idempotency-key-reused")
 _MEMBER = ("member-not-found", "member-blocked", "member-left")
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call. `answers` maps a status to what it means; `problems` are kinds of app.web.api.problems."""
-
-    name: str
-    method: str
-    path: str
-    summary: str
-    description: str
-    answer: type[schemas.Answered]
-    answers: dict[int, str]
-    example_answer: dict[str, Any]
-    own_problems: tuple[str, ...]
-    parameters: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # name → what it is, its schema
-    body: type[schemas.Sent] | None = None
-    body_needed: bool = True
-    example_body: dict[str, Any] | None = None
-    keyed: bool = False
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        body = () if self.body is None else _BODY
-        return self.own_problems + (_KEYED if self.keyed else ()) + body + _ALWAYS
-
-
-_UUID = {"type": "string", "format": "uuid"}
-_REWARD = {"id": _REWARD_ID, "name": "Free coffee", "expires_at": "2027-01-31T22:00:00Z"}
 _MEMBER_EXAMPLE: dict[str, Any] = {
-    "id": _MEMBER_ID,
-    "card_code": _CARD_CODE,
+    "id": MEMBER_ID,
+    "card_code": CARD_CODE,
     "card_url": "https://leima.example/c/pV1c0Jc8m2Qq0y7mB3xk5A",
+    "proof": None,
     "status": "active",
     "phone": "+358401234567",
     "name": "Maija",
@@ -62,11 +39,18 @@ _MEMBER_EXAMPLE: dict[str, Any] = {
     "stamps": 1,
     "stamps_needed": 10,
     "rewards": [],
+    "credits": [],
+}
+_CREDIT = {
+    "id": CREDIT_ID,
+    "balance_minor": 1250,
+    "valid_from": "2026-11-22T22:00:00Z",
+    "expires_at": "2026-12-31T22:00:00Z",
 }
 _ACT_EXAMPLE: dict[str, Any] = {
-    "entry_id": _ENTRY_ID,
-    "member_id": _MEMBER_ID,
-    "card_code": _CARD_CODE,
+    "entry_id": ENTRY_ID,
+    "member_id": MEMBER_ID,
+    "card_code": CARD_CODE,
     "stamps": 0,
     "stamps_needed": 10,
     "rewards": 1,
@@ -93,8 +77,8 @@ CALLS = (
             "smallest_purchase_minor": 300,
             "reward_name": "Free coffee",
             "starts_on": None,
-            "locations": [{"id": _LOCATION_ID, "name": "Kulma"}],
-            "location_id": _LOCATION_ID,
+            "locations": [{"id": LOCATION_ID, "name": "Kulma"}],
+            "location_id": LOCATION_ID,
         },
         own_problems=(),
     ),
@@ -105,7 +89,8 @@ CALLS = (
         summary=N_("Make someone a member"),
         description=N_(
             "A known phone number is the same member: the answer is 200, and what is known is not overwritten. "
-            "So the call can be repeated without an Idempotency-Key. Someone who left is back with this call."
+            "So the call can be repeated without an Idempotency-Key. Someone who left is back with this call. "
+            "A phone number is no card: card_code and card_url of a known member are not told."
         ),
         body=schemas.NewMember,
         example_body={
@@ -129,17 +114,20 @@ CALLS = (
         method="GET",
         path="/api/v1/members/{card_code}",
         summary=N_("Find a member by card"),
-        description=N_("Members who left or are blocked are found too: look at status."),
+        description=N_(
+            "Also by an old card's number, as it was imported. The proof in the answer shows that the card was here. "
+            "Members who left or are blocked are found too: look at status."
+        ),
         parameters={
             "card_code": (
                 N_("What the scanner read, or what was typed. Look-alikes (O, I, L), spaces and hyphens are forgiven."),
-                {"type": "string", "examples": [_CARD_CODE]},
+                {"type": "string", "examples": [CARD_CODE]},
             )
         },
         answer=schemas.Member,
         answers={200: N_("The member.")},
-        example_answer=_MEMBER_EXAMPLE | {"rewards": [_REWARD]},
-        own_problems=("member-not-found", "unreadable-code"),
+        example_answer=_MEMBER_EXAMPLE | {"rewards": [REWARD], "credits": [_CREDIT], "proof": PROOF},
+        own_problems=("member-not-found", "unreadable-code", "not-found"),
     ),
     Call(
         name="give_stamps",
@@ -150,11 +138,18 @@ CALLS = (
             "Name the member by card_code or by phone. A card that gets full turns into a reward at once: see issued."
         ),
         body=schemas.NewStamps,
-        example_body={"card_code": _CARD_CODE, "count": 1, "amount_minor": 1250, "receipt_no": "2026-004711"},
+        example_body={"card_code": CARD_CODE, "count": 1, "amount_minor": 1250, "receipt_no": "2026-004711"},
         answer=schemas.StampsGiven,
         answers={200: N_("The balance after it, and the rewards that it gave.")},
-        example_answer=_ACT_EXAMPLE | {"given": 1, "issued": [_REWARD]},
-        own_problems=(*_MEMBER, "not-started", "amount-needed", "purchase-too-small", "location-not-found"),
+        example_answer=_ACT_EXAMPLE | {"given": 1, "issued": [REWARD]},
+        own_problems=(
+            *_MEMBER,
+            "not-started",
+            "amount-needed",
+            "purchase-too-small",
+            "location-not-found",
+            "guard-blocked",
+        ),
         keyed=True,
     ),
     Call(
@@ -162,15 +157,21 @@ CALLS = (
         method="POST",
         path="/api/v1/rewards/{id}/redeem",
         summary=N_("Use a reward"),
-        description=N_("Once. Give the customer the thing after the answer has come."),
-        parameters={"id": (N_("A reward's id, from the member or from issued."), _UUID | {"examples": [_REWARD_ID]})},
+        description=N_(
+            "Once. Give the customer the thing after the answer has come. Spending needs a proof or the card: "
+            "a phone number is no secret."
+        ),
+        parameters={
+            "id": (N_("A reward's id, from the member or from issued."), UUID_SCHEMA | {"examples": [REWARD_ID]})
+        },
         body=schemas.RedeemedAt,
         body_needed=False,
-        example_body={"location": "Kulma"},
+        example_body={"proof": PROOF, "location": "Kulma"},
         answer=schemas.RewardRedeemed,
         answers={200: N_("The balance after it.")},
-        example_answer=_ACT_EXAMPLE | {"stamps": 3, "rewards": 0, "redeemed": _REWARD_ID},
+        example_answer=_ACT_EXAMPLE | {"stamps": 3, "rewards": 0, "redeemed": REWARD_ID},
         own_problems=(
+            *SPENDING_PROBLEMS,
             "reward-not-found",
             "reward-used",
             "reward-expired",
@@ -186,19 +187,26 @@ CALLS = (
         name="undo_entry",
         method="POST",
         path="/api/v1/entries/{id}/undo",
-        summary=N_("Undo stamps or a redeemed reward"),
+        summary=N_("Undo stamps, a redeemed reward or the use of credit"),
         description=N_(
             "Takes back one call with everything that came of it: stamps and the reward they gave, "
-            "or the use of a reward, which can be used again after this."
+            "or the use of a reward or credit, which can be used again after this."
         ),
-        parameters={"id": (N_("The entry_id of the call to undo."), _UUID | {"examples": [_ENTRY_ID]})},
+        parameters={"id": (N_("The entry_id of the call to undo."), UUID_SCHEMA | {"examples": [ENTRY_ID]})},
         body=schemas.Nothing,
         body_needed=False,
         answer=schemas.EntryUndone,
         answers={200: N_("The balance after it.")},
         example_answer=_ACT_EXAMPLE
-        | {"entry_id": _UNDO_ID, "stamps": 9, "rewards": 0, "undone": _ENTRY_ID, "issued": []},
-        own_problems=("entry-not-found", "already-undone", "stamps-used", "reward-used", "not-found"),
+        | {"entry_id": UNDO_ID, "stamps": 9, "rewards": 0, "undone": ENTRY_ID, "issued": []}
+        | {"returned_minor": 0, "lapsed_minor": 0},
+        own_problems=(
+            *("entry-not-found", "already-undone", "stamps-used", "reward-used"),
+            *("undo-too-late", "credit-used", "credit-lapsed", "guard-blocked", "not-found"),
+        ),
         keyed=True,
     ),
+    *PROOF_CALLS,
+    *CODE_CALLS,
+    *PURCHASE_CALLS,
 )

@@ -7,8 +7,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from app.i18n import N_
-from app.web.api import schemas
-from app.web.api.calls import CALLS, Call
+from app.web.api import code_schemas, proof_schemas, purchase_schemas, schemas
+from app.web.api.call import Call
+from app.web.api.calls import CALLS
 from app.web.api.problems import KINDS, title
 
 VERSION = "1.0.0"
@@ -24,13 +25,31 @@ KEY_DESCRIPTION = N_(
 REPLAYED_DESCRIPTION = N_("true when this is the saved answer to an earlier call with the same Idempotency-Key.")
 LANGUAGE_DESCRIPTION = N_("The language of a problem's detail: en, fi, ru or fa.")
 
-_SENT: tuple[type[BaseModel], ...] = (schemas.NewMember, schemas.NewStamps, schemas.RedeemedAt, schemas.Nothing)
+_SENT: tuple[type[BaseModel], ...] = (
+    schemas.NewMember,
+    schemas.NewStamps,
+    schemas.RedeemedAt,
+    schemas.Nothing,
+    proof_schemas.OneTimeCode,
+    proof_schemas.CreditBill,
+    code_schemas.CodeToCheck,
+    code_schemas.CodeToRedeem,
+    purchase_schemas.NewPurchase,
+)
 _ANSWERED: tuple[type[BaseModel], ...] = (
     schemas.Program,
     schemas.Member,
     schemas.StampsGiven,
     schemas.RewardRedeemed,
     schemas.EntryUndone,
+    proof_schemas.OneTimeCodeSent,
+    proof_schemas.ProofGiven,
+    proof_schemas.CreditUsed,
+    code_schemas.CodeChecked,
+    code_schemas.CodeRedeemed,
+    purchase_schemas.PurchaseRecorded,
+    purchase_schemas.Purchase,
+    purchase_schemas.PurchaseUndone,
     schemas.Problem,
 )
 _KEY_HEADER = {"name": "Idempotency-Key", "in": "header", "required": True, "description": KEY_DESCRIPTION}

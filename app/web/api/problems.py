@@ -31,7 +31,7 @@ KINDS = {
     ),
     "too-many-tries": Kind(
         429,
-        N_("This key has made too many calls."),
+        N_("This key has made too many calls, or this was tried too often."),
         N_("Wait as many seconds as the header Retry-After says, then repeat the call with the same Idempotency-Key."),
     ),
     "malformed-json": Kind(400, N_("The body is not JSON in UTF-8."), _MEND),
@@ -59,6 +59,7 @@ KINDS = {
     ),
     "not-found": Kind(404, N_("There is no such address."), N_("Compare the address with /api/docs.")),
     "method-not-allowed": Kind(405, N_("This address does not take that method."), N_("Compare it with /api/docs.")),
+    "limiter-down": Kind(503, N_("Tries cannot be counted at the moment, so secrets are not checked."), _LATER),
     "bad-request": Kind(400, N_("The request could not be read."), _MEND),
     "internal-server-error": Kind(500, N_("Something broke on our side. Nothing was changed."), _LATER),
     # Members
@@ -87,6 +88,11 @@ KINDS = {
         N_("The programme has no open location with this id or name."),
         N_("GET /api/v1/program lists the locations."),
     ),
+    "guard-blocked": Kind(
+        403,
+        N_("This was done so often that it looks like a slip or a fraud."),
+        N_("Show the detail to the cashier. A manager can allow it again in the office."),
+    ),
     # Rewards
     "reward-not-found": Kind(404, N_("This programme has no such reward."), _SHOW),
     "reward-used": Kind(
@@ -96,8 +102,57 @@ KINDS = {
     ),
     "reward-expired": Kind(409, N_("The reward's last day has passed."), _SHOW),
     "reward-withdrawn": Kind(409, N_("The reward was taken back when its stamp was undone."), _SHOW),
+    "proof-needed": Kind(
+        403,
+        N_("Spending needs the customer's card, or a one-time code that was sent to their phone."),
+        N_("Scan the card and send its proof, or POST /api/v1/members/{id}/one-time-code."),
+    ),
+    "proof-not-valid": Kind(
+        403,
+        N_("The proof has run out, belongs to another member or another key, or the card is another member's."),
+        N_("Look the card up again, or send a new one-time code."),
+    ),
+    "one-time-code-wrong": Kind(
+        422,
+        N_("This is not the one-time code that was sent. The detail says how many tries are left."),
+        N_("Ask the customer to read the digits again."),
+    ),
+    "one-time-code-over": Kind(
+        409,
+        N_("No one-time code is open: it was used, is too old, or was mistyped too often."),
+        N_("POST /api/v1/members/{id}/one-time-code sends a new one."),
+    ),
+    # Credit
+    "code-not-valid": Kind(
+        404,
+        N_("The code is wrong, used up, expired, blocked, or not valid yet. Keys are not told which."),
+        N_("Ask the customer to read the 7 digits again. A manager can see the reason at Leima's own till."),
+    ),
+    "phone-digits-needed": Kind(
+        422,
+        N_("So many codes are active that a guess could hit one, so the phone's last digits are asked for, too."),
+        N_("Send phone_last4; empty text for a coupon of a company or a club. It was not counted as a try."),
+    ),
+    "invalid-phone-digits": Kind(
+        422, N_("phone_last4 is not 4 digits."), N_("Ask the customer for the last 4 digits of the phone number.")
+    ),
+    "codes-paused": Kind(
+        429,
+        N_("Too many wrong codes came from this key, or from this location. Managers have been told."),
+        N_("Wait as many seconds as the header Retry-After says. Other tills can go on meanwhile."),
+    ),
+    "no-credit": Kind(409, N_("The member has no credit that can be used now."), _SHOW),
     # Undo
     "entry-not-found": Kind(404, N_("This programme has no such entry, or it is not one that can be undone."), _SHOW),
     "already-undone": Kind(409, N_("The entry was undone before."), _SHOW),
+    "undo-too-late": Kind(
+        403, N_("The use of credit is too long ago: the owner has set for how long it can be undone."), _SHOW
+    ),
+    "credit-used": Kind(
+        409, N_("Some of the credit was used."), N_("Undo its use first, or have a manager block what is left.")
+    ),
+    "credit-lapsed": Kind(409, N_("The credit has lapsed: nothing is left to withdraw."), _SHOW),
     "stamps-used": Kind(409, N_("The stamps went into a later reward, or have lapsed."), _SHOW),
+    # Purchases
+    "purchase-not-found": Kind(404, N_("This programme has no such purchase."), _SHOW),
 }

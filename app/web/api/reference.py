@@ -103,6 +103,9 @@ def _rows(document: dict[str, Any], schema: dict[str, Any], before: str = "") ->
 
 
 def _kind(document: dict[str, Any], field: dict[str, Any]) -> str:
+    choices = [choice for choice in field.get("anyOf", []) if choice.get("type") != "null"]
+    if len(choices) > 1:
+        return " | ".join(_kind(document, choice) for choice in choices)
     schema = _resolved(document, field)
     if "enum" in schema:
         return " | ".join(f'"{value}"' for value in schema["enum"])

@@ -44,19 +44,20 @@ def _wording(value: object) -> object:
 
 
 # Lengths are checked first, while pydantic still sees a plain string and says so in its error.
-_STORABLE = AfterValidator(_storable)
-Tag = Annotated[str, StringConstraints(max_length=32), _STORABLE]
-Line = Annotated[str, StringConstraints(max_length=60), _STORABLE]
-Name = Annotated[str, StringConstraints(max_length=80), _STORABLE]
-Email = Annotated[str, StringConstraints(max_length=254), _STORABLE]
-Place = Annotated[str, StringConstraints(min_length=1, max_length=60), _STORABLE]
+STORABLE = AfterValidator(_storable)
+Tag = Annotated[str, StringConstraints(max_length=32), STORABLE]
+Line = Annotated[str, StringConstraints(max_length=60), STORABLE]
+Name = Annotated[str, StringConstraints(max_length=80), STORABLE]
+Email = Annotated[str, StringConstraints(max_length=254), STORABLE]
+Place = Annotated[str, StringConstraints(min_length=1, max_length=60), STORABLE]
 CardCode = Annotated[str, StringConstraints(max_length=80), AfterValidator(_card_code)]
+Proof = Annotated[str, StringConstraints(max_length=100), STORABLE]
 Language = Annotated[str, AfterValidator(_language), Field(json_schema_extra={"enum": list(LANGUAGES)})]
 Wording = Annotated[
     str,
     BeforeValidator(_wording, json_schema_input_type=str),
     StringConstraints(min_length=1, max_length=LONGEST_WORDING),
-    _STORABLE,
+    STORABLE,
 ]
 
 
@@ -141,8 +142,12 @@ class NewStamps(Sent):
 
 
 class RedeemedAt(Sent):
-    """Where a reward is used. The body may be left out."""
+    """Who shows that it is the customer's, by proof or by card, and where a reward is used."""
 
+    proof: Proof | None = Field(
+        None, description=N_("From GET /api/v1/members/{card_code}, or from a one-time code. It holds for 30 minutes.")
+    )
+    card_code: CardCode | None = Field(None, description=N_("Instead of a proof: what the scanner read just now."))
     location: Place | None = Field(
         None, description=N_("A location's id or exact name. Without it, the location of the API key.")
     )
@@ -158,6 +163,13 @@ class Reward(Answered):
     expires_at: datetime | None = Field(description=N_("From when it can no longer be used. Null: no end."))
 
 
+class Credit(Answered):
+    id: UUID
+    balance_minor: int = Field(description=N_("What is left of it, in minor units."))
+    valid_from: datetime = Field(description=N_("From when it can be used."))
+    expires_at: datetime = Field(description=N_("From when it can no longer be used."))
+
+
 class Balance(Answered):
     stamps: int = Field(description=N_("Stamps on the card now."))
     stamps_needed: int = Field(description=N_("Stamps that fill a card."))
@@ -167,8 +179,15 @@ class Member(Balance):
     """A member and the card."""
 
     id: UUID
-    card_code: str = Field(description=N_("The 16 characters in the card's QR code."))
-    card_url: str = Field(description=N_("The customer's personal page. Whoever has this link sees the card."))
+    card_code: str | None = Field(
+        description=N_("The 16 characters in the card's QR code. Null when a known member was named by phone number.")
+    )
+    card_url: str | None = Field(
+        description=N_("The customer's personal page. Whoever has this link sees the card. Null when card_code is.")
+    )
+    proof: str | None = Field(
+        description=N_("Lets this key use the member's rewards and credit for 30 minutes. Null when no card was shown.")
+    )
     status: MemberStatus = Field(description=N_("active, blocked or left. Only an active member gets stamps."))
     phone: str = Field(description=N_("The number in international form (E.164)."))
     name: str
@@ -179,6 +198,7 @@ class Member(Balance):
     via: str = Field(description=N_("The channel's tag, in lower-case letters, digits and hyphens."))
     joined_at: datetime
     rewards: list[Reward] = Field(description=N_("Rewards that can be used now, oldest first."))
+    credits: list[Credit] = Field(description=N_("Open credit, the first to lapse first. Some may begin later."))
 
 
 class Act(Balance):
@@ -186,7 +206,7 @@ class Act(Balance):
 
     entry_id: UUID = Field(description=N_("What the undo call takes."))
     member_id: UUID
-    card_code: str
+    card_code: str | None = Field(description=N_("The card's code, when the call named it. Else null."))
     rewards: int = Field(description=N_("How many rewards can be used now."))
 
 
@@ -199,8 +219,20 @@ class RewardRedeemed(Act):
     redeemed: UUID = Field(description=N_("The reward that was used."))
 
 
-class EntryUndone(Act):
+class EntryUndone(Answered):
+    """The balance is null when it was a group's coupon, which has no member."""
+
+    entry_id: UUID = Field(description=N_("The entry that took it back."))
     undone: UUID = Field(description=N_("The entry that was undone."))
+    member_id: UUID | None
+    card_code: str | None = Field(description=N_("The card's code, when the call named it. Else null."))
+    stamps: int | None = Field(description=N_("Stamps on the card now."))
+    stamps_needed: int = Field(description=N_("Stamps that fill a card."))
+    rewards: int | None = Field(description=N_("How many rewards can be used now."))
+    returned_minor: int = Field(
+        0, description=N_("Credit that came back, in minor units; negative when given credit was withdrawn.")
+    )
+    lapsed_minor: int = Field(0, description=N_("Of it, what lapsed again at once: the credit's last day has passed."))
     issued: list[Reward] = Field(
         description=N_("Rewards of later stamps, which fill the card now that the undone reward gave its stamps back.")
     )

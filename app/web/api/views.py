@@ -1,19 +1,30 @@
 """The API's routes. Each call reads its body, asks one service, and answers with a schema."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, g, render_template, url_for
 
 from app.i18n import N_
-from app.loyalty import card_codes
-from app.services import limits, members, programs, till
+from app.services import (
+    code_redeeming,
+    credit_use,
+    limits,
+    members,
+    programs,
+    purchases,
+    receipts,
+    recognise,
+    spending_proofs,
+    till,
+)
 from app.services.context import Actor
-from app.services.errors import Refused
 from app.services.members import JoinRequest
+from app.services.purchases import PurchaseRequest
 from app.services.views import MemberView
 from app.web.access import ctx, key_only, public
-from app.web.api import bodies, schemas
+from app.web.api import bodies, code_schemas, proof_schemas, purchase_schemas, schemas
 from app.web.api.calls import CALLS
 from app.web.api.openapi import document
 from app.web.api.problems import KINDS
@@ -58,7 +69,7 @@ def join_member() -> Response:
         ),
         source="api",
     )
-    response = _member(member)
+    response = _member(member, card_told=new)
     if new:
         response.status_code = 201
         response.headers["Location"] = url_for("api.show_member", card_code=member.card_code)
@@ -69,10 +80,8 @@ def join_member() -> Response:
 @key_only
 def show_member(card_code: str) -> Response:
     # Only cards are looked up by address: servers and proxies on the way write addresses into their logs.
-    code = card_codes.read(card_code)
-    if code is None:
-        raise Refused("unreadable-code", bodies.NOT_A_CARD_CODE)
-    return _member(members.find(ctx(), _actor(), code))
+    member, proof = recognise.by_card(ctx(), _actor(), card_code)
+    return _member(member, proof=proof, card_told=bool(proof))
 
 
 @blueprint.post("/v1/stamps")
@@ -90,15 +99,23 @@ def give_stamps() -> Response:
         location=sent.location,
         key=key,
     )
-    return _json(schemas.StampsGiven.model_validate(answer), repeated)
+    return _json(schemas.StampsGiven.model_validate(_told(answer, card_sent=sent.card_code is not None)), repeated)
 
 
 @blueprint.post("/v1/rewards/<uuid:id>/redeem")
 @key_only
 def redeem_reward(id: UUID) -> Response:
     key, sent = bodies.idempotency_key(), bodies.read(schemas.RedeemedAt, needed=False)
-    answer, repeated = till.redeem_reward(ctx(), _actor(), id, location=sent.location, key=key)
-    return _json(schemas.RewardRedeemed.model_validate(answer), repeated)
+    answer, repeated = till.redeem_reward(
+        ctx(),
+        _actor(),
+        id,
+        proof=sent.proof or "",
+        card_code=sent.card_code or "",
+        location=sent.location,
+        key=key,
+    )
+    return _json(schemas.RewardRedeemed.model_validate(_told(answer, card_sent=bool(sent.card_code))), repeated)
 
 
 @blueprint.post("/v1/entries/<uuid:id>/undo")
@@ -107,7 +124,110 @@ def undo_entry(id: UUID) -> Response:
     key = bodies.idempotency_key()
     bodies.read(schemas.Nothing, needed=False)
     answer, repeated = till.undo(ctx(), _actor(), id, key=key)
-    return _json(schemas.EntryUndone.model_validate(answer), repeated)
+    return _json(schemas.EntryUndone.model_validate(_told(answer, card_sent=False)), repeated)
+
+
+@blueprint.post("/v1/members/<uuid:id>/one-time-code")
+@key_only
+def send_one_time_code(id: UUID) -> Response:
+    bodies.read(schemas.Nothing, needed=False)
+    expires_at = spending_proofs.send(ctx(), _actor(), id)
+    return _json(proof_schemas.OneTimeCodeSent(expires_at=expires_at))
+
+
+@blueprint.post("/v1/members/<uuid:id>/proof")
+@key_only
+def confirm_one_time_code(id: UUID) -> Response:
+    sent = bodies.read(proof_schemas.OneTimeCode)
+    proof, expires_at = spending_proofs.confirm(ctx(), _actor(), id, sent.one_time_code)
+    return _json(proof_schemas.ProofGiven(proof=proof, expires_at=expires_at))
+
+
+@blueprint.post("/v1/members/<uuid:id>/credit/redeem")
+@key_only
+def use_credit(id: UUID) -> Response:
+    key, sent = bodies.idempotency_key(), bodies.read(proof_schemas.CreditBill)
+    answer, repeated = credit_use.use(
+        ctx(),
+        _actor(),
+        id,
+        bill_minor=sent.amount_minor,
+        proof=sent.proof or "",
+        card_code=sent.card_code or "",
+        receipt_no=sent.receipt_no or "",
+        location=sent.location,
+        key=key,
+    )
+    return _json(proof_schemas.CreditUsed.model_validate(answer), repeated)
+
+
+@blueprint.post("/v1/codes/check")
+@key_only
+def check_code() -> Response:
+    sent = bodies.read(code_schemas.CodeToCheck)
+    found = code_redeeming.check(ctx(), _actor(), sent.code, sent.phone_last4, location=sent.location)
+    return _json(code_schemas.CodeChecked.model_validate(found))
+
+
+@blueprint.post("/v1/codes/redeem")
+@key_only
+def redeem_code() -> Response:
+    key, sent = bodies.idempotency_key(), bodies.read(code_schemas.CodeToRedeem)
+    answer, repeated = code_redeeming.redeem(
+        ctx(),
+        _actor(),
+        sent.code,
+        amount_minor=sent.amount_minor,
+        receipt_no=sent.receipt_no or "",
+        location=sent.location,
+        phone_last4=sent.phone_last4,
+        key=key,
+    )
+    return _json(code_schemas.CodeRedeemed.model_validate(answer), repeated)
+
+
+@blueprint.post("/v1/purchases")
+@key_only
+def record_purchase() -> Response:
+    key, sent = bodies.idempotency_key(), bodies.read(purchase_schemas.NewPurchase)
+    answer, repeated = purchases.record(
+        ctx(),
+        _actor(),
+        PurchaseRequest(
+            amount_minor=sent.amount_minor,
+            phone=sent.phone,
+            card=sent.card,
+            member_id=sent.member_id,
+            receipt_no=sent.receipt_no or "",
+            at=sent.at,
+            lines=[
+                purchases.Line(line.name, line.product or "", line.quantity or "", line.amount_minor)
+                for line in sent.lines or ()
+            ],
+            location=sent.location,
+            currency=sent.currency or "",
+        ),
+        key=key,
+    )
+    response = _json(purchase_schemas.PurchaseRecorded.model_validate(answer), repeated)
+    response.status_code = 200 if repeated else 201
+    response.headers["Location"] = url_for("api.show_purchase", id=answer["purchase_id"])
+    return response
+
+
+@blueprint.get("/v1/purchases/<uuid:id>")
+@key_only
+def show_purchase(id: UUID) -> Response:
+    return _json(purchase_schemas.Purchase.model_validate(receipts.find(ctx(), _actor(), id)))
+
+
+@blueprint.post("/v1/purchases/<uuid:id>/undo")
+@key_only
+def undo_purchase(id: UUID) -> Response:
+    key = bodies.idempotency_key()
+    bodies.read(schemas.Nothing, needed=False)
+    answer, repeated = purchases.undo(ctx(), _actor(), id, key=key)
+    return _json(purchase_schemas.PurchaseUndone.model_validate(answer), repeated)
 
 
 @blueprint.get("/openapi.json")
@@ -139,7 +259,7 @@ def problem(kind: str) -> tuple[str, int]:
 @blueprint.after_request
 def say_when_to_come_back(response: Response) -> Response:
     if response.status_code == 429:
-        response.headers["Retry-After"] = PAUSE
+        response.headers.setdefault("Retry-After", PAUSE)
     return response
 
 
@@ -148,10 +268,17 @@ def _actor() -> Actor:
     return found
 
 
-def _member(member: MemberView) -> Response:
+def _member(member: MemberView, *, card_told: bool, proof: str = "") -> Response:
+    """`card_told` False: the card's code and link would let who knows the phone number pass for the customer."""
     values = {name: getattr(member, name, None) for name in schemas.Member.model_fields}
-    values["rewards"] = list(member.rewards)
-    return _json(schemas.Member.model_validate(values | {"card_url": members.card_url(ctx(), member)}))
+    values |= {"rewards": list(member.rewards), "credits": list(member.credits), "proof": proof or None}
+    values["card_url"] = members.card_url(ctx(), member) if card_told else None
+    return _json(schemas.Member.model_validate(values if card_told else values | {"card_code": None}))
+
+
+def _told(answer: dict[str, Any], *, card_sent: bool) -> dict[str, Any]:
+    """The answer, with the card's code only for who has sent it: the code is as good as the card."""
+    return answer if card_sent else answer | {"card_code": None}
 
 
 def _json(answer: schemas.Answered, repeated: bool = False) -> Response:
