@@ -7,13 +7,14 @@ from app import clock
 from app.i18n import N_
 from app.jobs.outcome import Outcome
 from app.logs import log
-from app.services import sms_sending
+from app.services import outbox, sms_sending
 from app.services.context import Context
 from app.services.outbox import Claimed
+from app.services.sms_gate import Held
 from app.services.sms_sending import Attempt
 from sms.delivery_states import State
 from sms.provider import ProviderMessage, SmsError
-from sms.text import count_parts
+from sms.reconciling import Absent, Doubtful, Ours, judge
 
 # Messages that are with the provider at the same time: its answers take a while, and the pace counts, not the wait.
 AT_A_TIME = 8
@@ -21,19 +22,43 @@ AT_A_TIME = 8
 
 def send_messages(context: Context, pace: Callable[[int], None], rows: Sequence[Claimed]) -> list[Outcome]:
     """Hand these messages over. No transaction is open while the provider is asked."""
+    if len(rows) == 1:
+        return [_send(context, pace, rows[0])]
     with ThreadPoolExecutor(AT_A_TIME) as threads:
         return list(threads.map(lambda row: _send(context, pace, row), rows))
 
 
 def _send(context: Context, pace: Callable[[int], None], row: Claimed) -> Outcome:
+    attempt = _begun(context, row)
+    if isinstance(attempt, Outcome):
+        return attempt
+    pace(attempt.parts)
+    # Who waited long for its turn begins anew: another worker may have taken the message for lost meanwhile.
+    while clock.now() - attempt.begun_at > sms_sending.grace(context) / 4:
+        sms_sending.not_taken(context, attempt, State.QUEUED)
+        attempt = _begun(context, row)
+        if isinstance(attempt, Outcome):
+            return attempt
+    return _handed_over(context, row, attempt)
+
+
+def _begun(context: Context, row: Claimed) -> Attempt | Outcome:
+    """An attempt that may be made now, or why there is none."""
     attempt = sms_sending.begin(context, row.subject_id)
-    if attempt is None:
-        return Outcome(row)
-    if attempt.tried_at is not None:
-        found = _look_for(context, attempt)
+    if isinstance(attempt, Attempt) and attempt.in_doubt:
+        found = _settled(context, row, attempt)
         if found is not None:
-            return _looked_for(context, row, attempt, found)
-    pace(count_parts(attempt.outgoing.body).parts)
+            return found
+        attempt = sms_sending.begin(context, row.subject_id)
+        if isinstance(attempt, Attempt) and attempt.in_doubt:
+            return Outcome(row, _NOT_KNOWN_YET)  # another worker was quicker
+    if isinstance(attempt, Held):
+        outbox.go_on(context, row, row.payload, seconds=(attempt.until - clock.now()).total_seconds())
+        return Outcome(row)
+    return Outcome(row) if attempt is None else attempt
+
+
+def _handed_over(context: Context, row: Claimed, attempt: Attempt) -> Outcome:
     try:
         accepted = context.sms.send(attempt.outgoing)
     except SmsError as error:
@@ -41,7 +66,7 @@ def _send(context: Context, pace: Callable[[int], None], row: Claimed) -> Outcom
     sms_sending.advance(
         context, attempt.message_id, State.ACCEPTED, provider_id=accepted.provider_id, parts=accepted.parts
     )
-    log().info("sms.accepted", message=str(attempt.message_id), provider=context.sms.name, parts=accepted.parts)
+    log().info("sms.accepted", message=str(attempt.message_id), provider=context.sms.name, parts=attempt.parts)
     return Outcome(row)
 
 
@@ -49,57 +74,70 @@ def _failed(context: Context, row: Claimed, attempt: Attempt, error: SmsError) -
     log().warning("sms.failed", message=str(attempt.message_id), provider=context.sms.name, reason=error.code)
     if error.unknown:
         sms_sending.advance(context, attempt.message_id, State.UNKNOWN, reason=error.reason, code=error.code)
-        return Outcome(row, str(error), retry_after=sms_sending.GRACE.total_seconds())
+        return Outcome(row, str(error), retry_after=sms_sending.grace(context).total_seconds())
     if error.permanent:
-        sms_sending.advance(context, attempt.message_id, State.FAILED, reason=error.reason, code=error.code)
+        sms_sending.not_taken(context, attempt, State.FAILED, error.reason, error.code)
         if error.opted_out:
             sms_sending.record_opt_out(context, attempt.message_id)
         return Outcome(row)
-    sms_sending.back_to_queue(context, attempt.message_id, error.reason, error.code)
+    sms_sending.not_taken(context, attempt, State.QUEUED, error.reason, error.code)
     # A provider that refuses our account would refuse every message: staff have to see it at once.
     return Outcome(row, str(error), permanent=error.stop, retry_after=error.retry_after)
 
 
-def _look_for(context: Context, attempt: Attempt) -> "Found | None":
+_NOT_KNOWN_YET = N_("It is not yet known whether this message was sent.")
+_CANNOT_BE_ASKED = N_("Nobody knows whether this message was sent: the provider cannot be asked.")
+_DOUBTFUL = N_(
+    "The provider has another message to this number, which may be this one. Look there before you write again."
+)
+
+
+def _settled(context: Context, row: Claimed, attempt: Attempt) -> Outcome | None:
     """What the provider knows of a message that may have got through; None when it certainly has not."""
     if not context.sms.finds_messages:
-        return Found(
-            None, permanent=True, why=N_("Nobody knows whether this message was sent: the provider cannot be asked.")
-        )
-    tried_at = attempt.tried_at or clock.now()
-    if clock.now() - tried_at < sms_sending.GRACE:
-        return Found(None, permanent=False, why=N_("It is not yet known whether this message was sent."))
+        return _unknown(context, row, attempt, _CANNOT_BE_ASKED, permanent=True)
+    grace = sms_sending.grace(context)
+    left = attempt.begun_at + grace - clock.now()
+    if left.total_seconds() > 0:
+        return _unknown(context, row, attempt, _NOT_KNOWN_YET, retry_after=left.total_seconds())
     try:
-        messages = context.sms.find(attempt.outgoing.to, tried_at - sms_sending.GRACE)
+        messages = context.sms.find(attempt.outgoing.to, attempt.planned_at - grace)
     except SmsError as error:
-        return Found(None, permanent=False, why=str(error))
+        return _unknown(context, row, attempt, str(error), retry_after=error.retry_after)
     # The same words may have gone to this number before: those are another message of ours.
-    taken = sms_sending.known_already(context, [one.provider_id for one in messages])
-    same = next(
-        (one for one in messages if one.body == attempt.outgoing.body and one.provider_id not in taken),
-        None,
-    )
-    return Found(same) if same is not None else None
+    known = sms_sending.known_already(context, [one.provider_id for one in messages])
+    match judge(messages, known, attempt.outgoing.body):
+        case Ours(message):
+            _found(context, attempt, message)
+            return Outcome(row)
+        case Doubtful():  # it may be another one that is in doubt, which is settled soon
+            return _unknown(context, row, attempt, _DOUBTFUL)
+        case Absent():
+            sms_sending.not_taken(context, attempt, State.QUEUED)
+            return None
 
 
-def _looked_for(context: Context, row: Claimed, attempt: Attempt, found: "Found") -> Outcome:
-    if found.message is None:
-        sms_sending.advance(context, attempt.message_id, State.UNKNOWN)
-        return Outcome(row, found.why, found.permanent, sms_sending.GRACE.total_seconds())
-    known = found.message
+def _found(context: Context, attempt: Attempt, message: ProviderMessage) -> None:
+    log().info("sms.found", message=str(attempt.message_id), provider=context.sms.name)
     sms_sending.advance(
         context,
         attempt.message_id,
-        known.state or State.ACCEPTED,
-        provider_id=known.provider_id,
-        parts=known.parts,
-        code=known.error_code or "",
+        message.state or State.ACCEPTED,
+        provider_id=message.provider_id,
+        parts=message.parts,
+        reason=message.reason or "",
+        code=message.error_code or "",
     )
-    return Outcome(row)
 
 
-class Found:
-    """What came of looking for a message: the provider's, or why there is no answer yet."""
-
-    def __init__(self, message: ProviderMessage | None, *, permanent: bool = False, why: str = "") -> None:
-        self.message, self.permanent, self.why = message, permanent, why
+def _unknown(
+    context: Context,
+    row: Claimed,
+    attempt: Attempt,
+    why: str,
+    *,
+    permanent: bool = False,
+    retry_after: float | None = None,
+) -> Outcome:
+    sms_sending.advance(context, attempt.message_id, State.UNKNOWN)
+    return Outcome(row, why, permanent, retry_after)

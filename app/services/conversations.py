@@ -14,7 +14,7 @@ from app.db.delivery import Channel, OutboxRow, OutboxState
 from app.db.messages import Direction, SmsMessage
 from app.db.people import Consent, Member, MemberStatus, Staff
 from app.i18n import N_
-from app.services import sms_sending
+from app.services import sms_gate, sms_sending
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.delivery_reasons import in_words
@@ -43,7 +43,8 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Bubble:
-    """One message. `why` is English, to be translated; `retry_row` is the outbox row that may be tried again."""
+    """One message. `why` is English, to be translated; `retry_row` is the outbox row that may be tried again. The cost
+    is in millionths of the programme's currency unit; `waits_until` is when a message that is held is looked at."""
 
     id: UUID
     inbound: bool
@@ -52,6 +53,8 @@ class Bubble:
     state: State | None
     why: str
     parts: int | None
+    cost_micro: int | None
+    waits_until: datetime | None
     marketing: bool
     flagged: bool
     staff: str
@@ -145,7 +148,7 @@ def settle(ctx: Context, actor: Actor, thread: Thread, *, stop_offers: bool) -> 
         if thread.member_id is None or not words:
             return
         record(session, actor, "sms.read", thread.member_id)
-        if stop_offers and sms_sending.wants_offers(session, thread.member_id):
+        if stop_offers and sms_gate.wants_offers(session, thread.member_id):
             session.add(
                 Consent(
                     id=uuid7(),
@@ -202,7 +205,7 @@ def _thread(ctx: Context, session: Session, actor: Actor, phone: str) -> Thread:
         .order_by(SmsMessage.id.desc())
         .limit(SHOWN)
     ).all()
-    dead = _dead(session, newest)
+    dead, waiting = _dead(session, newest), sms_gate.waits_until(session, newest)
     authors = {
         person.id: person.name
         for person in session.scalars(
@@ -214,13 +217,14 @@ def _thread(ctx: Context, session: Session, actor: Actor, phone: str) -> Thread:
         phone=phone,
         member_id=member.id if member else None,
         name=member.name if member else "",
-        wants_offers=bool(member and active and sms_sending.wants_offers(session, member.id)),
+        wants_offers=bool(member and active and sms_gate.wants_offers(session, member.id)),
         bubbles=[
             _bubble(
                 ctx,
                 session,
                 message,
                 dead.get(message.id),
+                waiting.get(message.id),
                 authors.get(message.staff_id, "") if message.staff_id else "",
             )
             for message in reversed(newest)
@@ -229,7 +233,9 @@ def _thread(ctx: Context, session: Session, actor: Actor, phone: str) -> Thread:
     )
 
 
-def _bubble(ctx: Context, session: Session, message: SmsMessage, dead: OutboxRow | None, author: str) -> Bubble:
+def _bubble(
+    ctx: Context, session: Session, message: SmsMessage, dead: OutboxRow | None, waits: datetime | None, author: str
+) -> Bubble:
     # A message that may have got through is never offered to be sent again.
     certainly_unsent = dead is not None and message.state is State.QUEUED
     return Bubble(
@@ -240,6 +246,8 @@ def _bubble(ctx: Context, session: Session, message: SmsMessage, dead: OutboxRow
         state=_shown_state(message, dead),
         why=_why(message, dead),
         parts=message.parts,
+        cost_micro=message.cost_micro,
+        waits_until=waits,
         marketing=message.marketing,
         flagged=message.flagged,
         staff=author,

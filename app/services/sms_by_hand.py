@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from app.db.people import Member
 from app.db.programs import Program
 from app.i18n import N_
-from app.services import sms_sending
+from app.services import sms_rules, sms_sending
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.conversations import Thread
@@ -32,7 +32,7 @@ def write(ctx: Context, actor: Actor, thread: Thread, form: Mapping[str, str], k
     """
     text, count = written(form.get("text", ""))
     marketing = form.get("kind") == "marketing"
-    _check(text, count, thread, marketing)
+    _check(text, count, thread, marketing, served=sms_rules.get(ctx, actor.program_id).allow(thread.phone))
     asked = fingerprint("sms.write", {"phone": thread.phone, "text": text, "marketing": marketing})
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)
@@ -55,8 +55,16 @@ def write(ctx: Context, actor: Actor, thread: Thread, form: Mapping[str, str], k
         once(session, actor, key, asked, act)
 
 
-def _check(text: str, count: PartCount, thread: Thread, marketing: bool) -> None:
+def cost_micro(ctx: Context, actor: Actor, thread: Thread, parts: int) -> int:
+    """What so many parts to this person cost, in millionths of the programme's currency unit."""
+    return sms_rules.get(ctx, actor.program_id).cost_micro(thread.phone, parts)
+
+
+def _check(text: str, count: PartCount, thread: Thread, marketing: bool, *, served: bool) -> None:
     errors = {}
+    if not served:
+        words = N_("SMS do not go to this country: see the SMS settings, and the SMS account.")
+        errors["form"] = Refused("country-not-served", words, field="form")
     if not text:
         errors["text"] = Refused("no-text", N_("Write the message first."), field="text")
     elif count.parts > MOST_PARTS:

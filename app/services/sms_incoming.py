@@ -15,7 +15,7 @@ from app.db.messages import Direction, JoinCode, SmsMessage
 from app.db.people import Consent, Member, MemberStatus
 from app.db.programs import Program
 from app.logs import log
-from app.services import limits, members, sms_sending, sms_texts
+from app.services import limits, members, sms_rules, sms_sending, sms_texts
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
@@ -159,19 +159,16 @@ def _help_once_a_day(ctx: Context, session: Session, message: SmsMessage, templa
 
 
 def _reply(ctx: Context, session: Session, message: SmsMessage, template: str) -> None:
-    """Answer, in the name of the sender's programme, or of the only one there is."""
+    """Answer, in the name of the sender's programme, or of the only one there is, if SMS go to this country."""
+    program = _program(session, message)
+    if program is None or not sms_rules.of(session, program).allow(message.phone):
+        log().info("sms.unanswered")
+        return
     try:
         limits.spend(ctx, _ANSWERS, "sms-answers", ctx.keyed_hash("sms-limit", message.phone))
     except Refused:
         log().info("sms.unanswered")
         return
-    program = session.get(Program, message.program_id) if message.program_id else None
-    if program is None:
-        offered = session.scalars(select(Program).limit(2)).all()
-        if len(offered) != 1:
-            return
-        program = offered[0]
-        message.program_id, message.language = program.id, program.language
     sms_sending.queue(
         session,
         program,
@@ -180,3 +177,14 @@ def _reply(ctx: Context, session: Session, message: SmsMessage, template: str) -
         template=template,
         member_id=message.member_id,
     )
+
+
+def _program(session: Session, message: SmsMessage) -> Program | None:
+    """In whose name to answer. A stranger's message is the only programme's, if there is but one."""
+    if message.program_id is not None:
+        return session.get_one(Program, message.program_id)
+    offered = session.scalars(select(Program).limit(2)).all()
+    if len(offered) != 1:
+        return None
+    message.program_id, message.language = offered[0].id, offered[0].language
+    return offered[0]

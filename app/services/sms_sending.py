@@ -16,27 +16,51 @@ from uuid_utils.compat import uuid7
 from app import clock
 from app.db.delivery import Channel
 from app.db.messages import Direction, SmsEvent, SmsMessage
-from app.db.people import Consent, Member, MemberCard, MemberStatus
+from app.db.people import Consent, MemberCard
 from app.db.programs import Program
-from app.services import outbox, sms_texts
+from app.logs import log
+from app.services import (
+    campaign_messages,
+    credit_sms,
+    one_time_codes,
+    outbox,
+    sms_gate,
+    sms_rules,
+    sms_spending,
+    sms_texts,
+)
 from app.services.context import Context
-from sms.delivery_states import State, later
+from app.services.sms_gate import Held, Refusal
+from sms.delivery_states import FINAL, State, later
 from sms.provider import OutgoingMessage
 from sms.reasons import Reason
-from sms.text import downgraded
+from sms.text import count_parts, downgraded
 from sms.twilio_webhooks import StatusReport
 
-# How long a provider may take to list a message that it has taken.
-GRACE = timedelta(minutes=2)
+# Reports come within seconds. What none has come for after this time is asked about at the provider.
+ASK_AFTER = timedelta(minutes=10)
+# Before these a message is ours; whatever the provider reports settles it.
+_IN_OUR_HANDS = (State.QUEUED, State.SENDING, State.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A message that this worker is about to hand over. `tried_at`: when an earlier try may have got through."""
+    """A message that this worker is about to hand over. `begun_at` tells this try from any other one.
+
+    `in_doubt`: an earlier try, of that moment, may have got through. `planned_at` is before every try.
+    """
 
     message_id: UUID
     outgoing: OutgoingMessage
-    tried_at: datetime | None
+    parts: int
+    begun_at: datetime
+    planned_at: datetime
+    in_doubt: bool
+
+
+def grace(ctx: Context) -> timedelta:
+    """How long a provider may take to list a message that it has taken."""
+    return timedelta(seconds=ctx.settings.sms_grace_seconds)
 
 
 def queue(
@@ -80,8 +104,14 @@ def body_of(ctx: Context, session: Session, message: SmsMessage, *, hide_link: b
     if not message.template:
         return message.text
     program = session.get_one(Program, message.program_id)
+    if message.template == sms_texts.CREDIT:
+        return credit_sms.body(ctx, session, program, message, hide_code=hide_link)
+    if message.template == sms_texts.CAMPAIGN:
+        return campaign_messages.body(ctx, session, program, message, hide_link=hide_link)
     link = sms_texts.HIDDEN_LINK if hide_link else _link(ctx, session, message.member_id)
     given = {"program": program.name, "contact": program.contact_text.split("\n")[0], "link": link}
+    if message.template == sms_texts.ONE_TIME:
+        given["code"] = sms_texts.HIDDEN_CODE if hide_link else one_time_codes.of_message(ctx, session, message.params)
     return sms_texts.render(message.template, message.language, given | message.params)
 
 
@@ -92,45 +122,68 @@ def _link(ctx: Context, session: Session, member_id: UUID | None) -> str:
     return f"{ctx.settings.base_url}/c/{ctx.derived_token('card-link', card.id, card.link_generation)}"
 
 
-def begin(ctx: Context, message_id: UUID) -> Attempt | None:
+def begin(ctx: Context, message_id: UUID) -> Attempt | Held | None:
     """Make the message `sending`, before the provider is asked. None when there is nothing to send (any more).
 
-    A message that was `sending` or `unknown` already may have got through: the attempt says since when to look for it.
+    One that was `sending` or `unknown` already may have got through: it stays as it is, and is in doubt.
     """
     now = clock.now()
     with ctx.sessions.begin() as session:
         message = session.get(SmsMessage, message_id, with_for_update=True)
-        if message is None or message.state not in (State.QUEUED, State.SENDING, State.UNKNOWN):
+        if message is None or message.state not in _IN_OUR_HANDS:
             return None
-        if why_not := _obstacle(session, message):
-            message.state, message.reason = State.FAILED, why_not
+        in_doubt = message.state is not State.QUEUED
+        if not in_doubt and message.template == sms_texts.CREDIT and credit_sms.is_over(session, message):
+            _refuse(message, Reason.OUTDATED)
             return None
-        tried_at = message.sent_at if message.state is not State.QUEUED else None
-        message.state, message.provider = State.SENDING, ctx.sms.name
-        message.sent_at = message.sent_at or now
+        if not in_doubt and message.template == sms_texts.CAMPAIGN:
+            campaign = campaign_messages.standing(session, message, now)
+            if campaign.stopped:
+                _refuse(message, Reason.CAMPAIGN_STOPPED)
+                return None
+            if campaign.held_until:
+                message.reason = Reason.CAMPAIGN_PAUSED
+                return Held(campaign.held_until, Reason.CAMPAIGN_PAUSED)
         body = downgraded(body_of(ctx, session, message))
-        return Attempt(message.id, OutgoingMessage(message.phone, body, str(message.id)), tried_at)
+        parts = count_parts(body).parts
+        if not in_doubt:
+            match sms_gate.let_through(session, message, parts, now):
+                case Held() as held:
+                    message.reason = held.reason
+                    log().info("sms.held", message=str(message.id), reason=held.reason)
+                    return held
+                case Refusal(reason):
+                    _refuse(message, reason)
+                    return None
+            message.state, message.provider, message.sent_at = State.SENDING, ctx.sms.name, now
+            message.reason = message.code = ""
+        outgoing = OutgoingMessage(message.phone, body, str(message.id))
+        return Attempt(message.id, outgoing, parts, message.sent_at or now, message.created_at, in_doubt)
 
 
-def _obstacle(session: Session, message: SmsMessage) -> str:
-    """Why a message may not be sent at this moment: consent may have ended since it was planned."""
-    if message.member_id is None or not message.marketing:
-        return ""
-    member = session.get_one(Member, message.member_id)
-    if member.status is not MemberStatus.ACTIVE or not wants_offers(session, member.id):
-        return Reason.OPTED_OUT
-    return ""
+def _refuse(message: SmsMessage, reason: Reason) -> None:
+    message.state, message.reason = State.FAILED, reason
+    log().warning("sms.refused", message=str(message.id), reason=reason)
 
 
-def wants_offers(session: Session, member_id: UUID) -> bool:
-    """Whether the member's newest word about offers by SMS is yes."""
-    newest = session.scalars(
-        select(Consent.granted)
-        .where(Consent.member_id == member_id, Consent.purpose == "sms_marketing")
-        .order_by(Consent.at.desc(), Consent.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return bool(newest)
+def not_taken(ctx: Context, attempt: Attempt, state: State, reason: str = "", code: str = "") -> bool:
+    """The provider certainly did not take it: it waits for another try (`queued`), or has failed.
+
+    False, and nothing is changed, when it is another worker's by now, or the provider has reported of it.
+    """
+    with ctx.sessions.begin() as session:
+        message = session.get(SmsMessage, attempt.message_id, with_for_update=True)
+        if message is None or message.state not in _IN_OUR_HANDS or message.sent_at != attempt.begun_at:
+            return False
+        if message.state is State.QUEUED:
+            return False
+        message.state, message.reason, message.code = state, reason, code
+        less = {"parts": -(message.parts or 0), "cost_micro": -(message.cost_micro or 0)}
+        sms_spending.change(session, message, messages=-1, **less)
+        message.parts = message.cost_micro = None
+        if reason == Reason.PUMPING:
+            _stop(session, message)
+        return True
 
 
 def advance(
@@ -150,15 +203,40 @@ def advance(
         message = session.get(SmsMessage, message_id, with_for_update=True)
         if message is None or message.direction is not Direction.OUT:
             return False
-        message.state = later(message.state or State.QUEUED, state)
+        before = message.state or State.QUEUED
+        message.state = later(before, state)
+        if before in _IN_OUR_HANDS and message.state not in _IN_OUR_HANDS:
+            message.reason = message.code = ""  # of a try before this one
+            message.ask_at = clock.now() + ASK_AFTER if ctx.sms.fetches_messages else None
+        if message.state in FINAL:
+            message.ask_at = None
+        if reason == Reason.PUMPING and message.reason != reason:
+            _stop(session, message)
         message.provider_id = provider_id or message.provider_id
-        message.parts = parts or message.parts
         message.reason, message.code = reason or message.reason, code or message.code
         if message.state is State.DELIVERED:
             message.reason = message.code = ""
+        _count_parts(session, message, parts)
         if report is not None:
             session.add(SmsEvent(message_id=message.id, at=clock.now(), report=dict(report)))
         return True
+
+
+def _count_parts(session: Session, message: SmsMessage, parts: int | None) -> None:
+    """The provider may count other parts than we have."""
+    if not parts or parts == message.parts or message.program_id is None:
+        return
+    rules = sms_rules.of(session, session.get_one(Program, message.program_id))
+    cost = rules.cost_micro(message.phone, parts)
+    more = {"parts": parts - (message.parts or 0), "cost_micro": cost - (message.cost_micro or 0)}
+    sms_spending.change(session, message, messages=0, **more)
+    message.parts, message.cost_micro = parts, cost
+
+
+def _stop(session: Session, message: SmsMessage) -> None:
+    if message.program_id is not None:
+        sms_rules.stop(session, message.program_id)
+        log().error("sms.stopped", program=str(message.program_id), reason=Reason.PUMPING)
 
 
 def reported(ctx: Context, message_id: UUID, report: StatusReport, raw: Mapping[str, str]) -> bool:
@@ -186,19 +264,11 @@ def known_already(ctx: Context, provider_ids: Collection[str]) -> set[str]:
         return {provider_id for provider_id in known if provider_id}
 
 
-def back_to_queue(ctx: Context, message_id: UUID, reason: str, code: str) -> None:
-    """The provider certainly did not take it: it waits for another try."""
-    with ctx.sessions.begin() as session:
-        message = session.get(SmsMessage, message_id, with_for_update=True)
-        if message is not None and message.state is State.SENDING:
-            message.state, message.reason, message.code = State.QUEUED, reason, code
-
-
 def record_opt_out(ctx: Context, message_id: UUID) -> None:
     """The provider says that this person wants nothing more from us: note it as if they had told us."""
     with ctx.sessions.begin() as session:
         message = session.get_one(SmsMessage, message_id)
-        if message.member_id is not None and wants_offers(session, message.member_id):
+        if message.member_id is not None and sms_gate.wants_offers(session, message.member_id):
             session.add(
                 Consent(
                     id=uuid7(),

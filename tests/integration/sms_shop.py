@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
+from app import clock
 from app.db.delivery import Channel, OutboxRow, OutboxState
 from app.db.messages import SmsMessage
 from app.jobs import sms as sms_job
@@ -17,7 +18,7 @@ from app.services import outbox, sms_incoming, sms_sending
 from app.services.context import Context
 from app.services.sms_incoming import Incoming
 from sandbox.twilio import TwilioSandbox
-from sms.provider_line import ProviderLine
+from sms.quick_line import QuickLine
 from sms.twilio import TwilioProvider
 from sms.twilio_webhooks import WebhookKeys
 from tests.factories import Shop
@@ -90,12 +91,12 @@ class SmsShop:
 
 @contextmanager
 def open_sms_shop(ctx: Context, shop: Shop, folder: Path, **settings: object) -> Iterator[SmsShop]:
-    with TwilioSandbox(folder) as twilio:
+    with TwilioSandbox(folder, now=lambda: clock.now()) as twilio:  # whose clock the test may set, too
         provider = TwilioProvider(
             twilio.account,
             (twilio.account, twilio.auth_token),
             twilio.number,
-            line=ProviderLine(str(twilio.ca_file), answer_seconds=0.5),
+            line=QuickLine(str(twilio.ca_file), answer_seconds=0.5),
             base_url=twilio.url,
         )
         changed = ctx.settings.model_copy(update={"card_link": "sms", "sms_sender": twilio.number, **settings})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -18,8 +18,9 @@ from app.db.programs import Program
 from app.jobs import drain
 from app.jobs.sms import send_messages
 from app.jobs.station import Station
-from app.services import members, outbox, sms_sending
+from app.services import members, outbox, sms_gate, sms_sending
 from app.services.members import JoinRequest
+from app.services.sms_sending import Attempt
 from sandbox.twilio_faults import Fault
 from sms.console import ConsoleProvider
 from sms.delivery_states import State
@@ -27,6 +28,7 @@ from sms.twilio_webhooks import status_report
 from tests.factories import Shop
 from tests.integration.sms_shop import SmsShop, open_sms_shop
 
+GRACE = timedelta(seconds=120)
 Clock = Callable[[datetime], None]
 PHONE = "+358401239999"
 OF_SMS = select(OutboxRow.state).where(OutboxRow.channel == Channel.SMS)
@@ -52,7 +54,7 @@ def queued(desk: SmsShop, phone: str = PHONE, text: str = "Hello", *, marketing:
 def wants_offers(desk: SmsShop, phone: str) -> bool:
     member = members.find(desk.ctx, desk.shop.cashier, phone)
     with desk.ctx.sessions() as session:
-        return sms_sending.wants_offers(session, member.id)
+        return sms_gate.wants_offers(session, member.id)
 
 
 def test_a_message_is_handed_over_once_and_waits_for_its_turn_by_its_parts(desk: SmsShop) -> None:
@@ -118,7 +120,7 @@ def test_what_may_have_been_taken_is_looked_for_and_never_sent_twice(desk: SmsSh
     desk.due()
     (early,) = desk.deliver()  # within the grace the provider may not list it yet
     assert ("It is not yet known whether this message was sent.", False) == (early.error, early.permanent)
-    at(clock.now() + sms_sending.GRACE)
+    at(clock.now() + GRACE)
     desk.due()
     assert [""] == [outcome.error for outcome in desk.deliver()]
     found = desk.message(lost)
@@ -133,7 +135,7 @@ def test_a_crash_after_the_provider_has_taken_it_sends_nothing_twice(desk: SmsSh
     attempt = sms_sending.begin(desk.ctx, row.subject_id)
     assert attempt is not None
     desk.ctx.sms.send(attempt.outgoing)  # and here the worker is killed
-    at(clock.now() + sms_sending.GRACE)
+    at(clock.now() + GRACE)
     desk.due()
     desk.deliver()
     assert (["Hello"], 0) == (desk.on_phone(), desk.waiting())
@@ -144,7 +146,7 @@ def test_a_crash_before_the_provider_was_asked_loses_nothing(desk: SmsShop, at: 
     lost = queued(desk)
     desk.crash()
     assert State.SENDING is desk.message(lost).state
-    at(clock.now() + sms_sending.GRACE)
+    at(clock.now() + GRACE)
     desk.due()
     desk.deliver()
     assert (State.ACCEPTED, ["Hello"]) == (desk.message(lost).state, desk.on_phone())
@@ -155,7 +157,7 @@ def test_an_earlier_message_with_the_same_words_is_not_taken_for_this_one(desk: 
     desk.deliver()
     second = queued(desk)
     desk.crash()
-    at(clock.now() + sms_sending.GRACE)
+    at(clock.now() + GRACE)
     desk.due()
     desk.deliver()
     assert ["Hello", "Hello"] == desk.on_phone()
@@ -249,3 +251,91 @@ def test_the_worker_empties_the_channel_and_tells_each_person_once(desk: SmsShop
     assert drain.empty(here, Channel.SMS)
     assert [["Hello"]] * 20 == [desk.on_phone(phone) for phone in phones]
     assert (20, 0) == (len(desk.paced), desk.waiting())
+
+
+def test_another_try_of_the_same_message_waits_out_its_own_grace(desk: SmsShop, at: Clock) -> None:
+    """An hour after a try that was refused comes one that is killed: the provider may list that one late, too."""
+    desk.twilio.faults.add(Fault("429"))
+    lost = queued(desk)
+    desk.deliver()
+    at(clock.now() + timedelta(hours=1))
+    desk.due()
+    desk.crash()
+    (early,) = desk.deliver()
+    assert ("It is not yet known whether this message was sent.", []) == (early.error, desk.on_phone())
+    assert State.UNKNOWN is desk.message(lost).state
+
+
+def test_a_worker_whose_lease_ran_out_changes_nothing_of_the_next_ones_try(desk: SmsShop, at: Clock) -> None:
+    lost = queued(desk)
+    first = sms_sending.begin(desk.ctx, lost)
+    assert isinstance(first, Attempt)
+    at(clock.now() + GRACE)
+    assert sms_sending.not_taken(desk.ctx, first, State.QUEUED)
+    second = sms_sending.begin(desk.ctx, lost)
+    assert isinstance(second, Attempt)
+    assert not sms_sending.not_taken(desk.ctx, first, State.QUEUED)
+    assert not sms_sending.not_taken(desk.ctx, first, State.FAILED, "no-sms")
+    assert State.SENDING is desk.message(lost).state
+
+
+def test_who_waited_too_long_for_their_turn_begins_anew_and_leaves_it_to_the_quicker(desk: SmsShop, at: Clock) -> None:
+    lost = queued(desk)
+
+    def other_worker(_parts: int) -> None:
+        """While this one waits for its turn, its lease runs out, and another one sends the message."""
+        at(clock.now() + GRACE)
+        desk.due()
+        desk.deliver()
+
+    rows = outbox.claim(desk.ctx, Channel.SMS, 10)
+    assert [""] == [outcome.error for outcome in send_messages(desk.ctx, other_worker, rows)]
+    assert (["Hello"], State.ACCEPTED) == (desk.on_phone(), desk.message(lost).state)
+
+
+def test_another_message_that_may_be_this_one_is_looked_at_by_people(desk: SmsShop, at: Clock) -> None:
+    """The provider has taken something for this number that nobody knows of: perhaps it changed a letter."""
+    lost = queued(desk)
+    desk.crash()
+    desk.twilio.messages.create({"To": PHONE, "From": desk.twilio.number, "Body": "Hello!"})
+    at(clock.now() + GRACE)
+    desk.due()
+    (outcome,) = desk.deliver()
+    assert "another message to this number" in outcome.error
+    assert (State.UNKNOWN, ["Hello!"]) == (desk.message(lost).state, desk.on_phone())
+
+
+def test_what_the_provider_answers_by_itself_is_not_taken_for_ours(desk: SmsShop, at: Clock) -> None:
+    lost = queued(desk)
+    desk.crash()
+    desk.twilio.poster.text(PHONE, "HELP")
+    at(clock.now() + GRACE)
+    desk.due()
+    desk.deliver()
+    assert (State.ACCEPTED, 1) == (desk.message(lost).state, desk.on_phone().count("Hello"))
+
+
+def test_who_opts_out_while_nobody_knows_is_not_called_unsent(desk: SmsShop, at: Clock) -> None:
+    desk.twilio.faults.add(Fault("500-after-accepting"))
+    at(datetime(2027, 3, 1, 10, tzinfo=UTC))
+    lost = queued(desk, marketing=True)
+    desk.deliver()
+    desk.text("lopeta", PHONE)
+    at(clock.now() + GRACE)
+    desk.due()
+    desk.deliver()
+    assert desk.message(lost).state in (State.ACCEPTED, State.SENT, State.DELIVERED)
+
+
+def test_an_earlier_failure_leaves_no_trace_on_a_message_that_was_sent(desk: SmsShop) -> None:
+    desk.twilio.faults.add(Fault("429"))
+    sent = queued(desk)
+    desk.deliver()
+    assert "busy" == desk.message(sent).reason
+    desk.due()
+    desk.deliver()
+    assert (State.ACCEPTED, "", "") == (
+        desk.message(sent).state,
+        desk.message(sent).reason,
+        desk.message(sent).code,
+    )

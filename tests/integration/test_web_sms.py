@@ -3,17 +3,22 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from app.db.people import MemberStatus
 from app.services import join_codes, members, messages
 from app.services.context import Context
 from app.web.factory import create_app
+from app.wiring import webhook_keys
+from sandbox.twilio import TwilioSandbox
 from sms.delivery_states import State
 from sms.twilio_webhooks import WebhookKeys
 from tests.factories import Shop
@@ -116,6 +121,28 @@ def test_a_shared_key_signs_with_sha_256(desk: SmsShop, web: FlaskClient) -> Non
     assert 403 == web.post("/sms/twilio/inbound", data=form, headers=headers).status_code
 
 
+def test_the_settings_name_the_shared_keys_and_leave_out_the_token(desk: SmsShop, tmp_path: Path) -> None:
+    """Whoever has moved to a key of their own: over real HTTP, from a stand-in that signs with it."""
+    server = make_server("127.0.0.1", 0, lambda environ, start: [], threaded=True)
+    url = f"http://127.0.0.1:{server.server_port}"
+    statuses = []
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        for place, shared_key in enumerate((True, False)):
+            with TwilioSandbox(tmp_path / str(place), shared_key=shared_key) as twilio:
+                keys = SecretStr(f"another=secret {twilio.key_id}={twilio.key_secret}")
+                own = desk.ctx.settings.model_copy(update={"public_url": url, "twilio_shared_keys": keys})
+                server.app = create_app(replace(desk.ctx, settings=own, twilio_keys=webhook_keys(own)))
+                twilio.poster.inbound_url = f"{url}/sms/twilio/inbound"
+                statuses.append(twilio.poster.text(PHONE, "hello")["status"])
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert [200, 403] == statuses  # the second is signed with a token
+
+
 def test_a_signed_request_that_is_no_message_is_a_clear_miss(desk: SmsShop, web: FlaskClient) -> None:
     assert 400 == posted(desk, web, "/sms/twilio/inbound", {"MessageSid": "SM1", "From": PHONE}).status_code
     assert 400 == posted(desk, web, status_of(uuid4()), {"MessageSid": "SM1"}).status_code
@@ -138,7 +165,7 @@ def test_a_report_of_an_unknown_message_is_taken_and_let_go(desk: SmsShop, web: 
 
 
 def test_an_opt_out_that_a_report_tells_is_kept(desk: SmsShop, web: FlaskClient, shop: Shop) -> None:
-    from app.services import sms_sending
+    from app.services import sms_gate
 
     member = shop.member(1, consents={"sms_marketing": "Yes."})
     messages.send_card_link(desk.ctx, member)
@@ -147,4 +174,4 @@ def test_an_opt_out_that_a_report_tells_is_kept(desk: SmsShop, web: FlaskClient,
     form = {"MessageSid": message.provider_id or "", "MessageStatus": "failed", "ErrorCode": "21610"}
     posted(desk, web, status_of(message.id), form)
     with desk.ctx.sessions() as session:
-        assert not sms_sending.wants_offers(session, member.id)
+        assert not sms_gate.wants_offers(session, member.id)
