@@ -1,34 +1,30 @@
 """The card's own page, opened by a personal link, and the card's ways into Apple's and Google's wallets."""
 
-from datetime import UTC
+from datetime import UTC, date
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from app import clock
 from app.db.people import MemberStatus
 from app.i18n import Money
 from app.loyalty.card_codes import grouped
+from app.loyalty.credit import day_of, last_day
 from app.services import apple_passes, cards, google_cards, limits, members
 from app.services.cards import OpenedCard
-from app.services.errors import Refused
+from app.services.views import CreditView
 from app.web.access import ctx, public
 from app.web.brand import brand_colors, stamps_picture
+from app.web.card_link import keep_private, opened_by
 from app.web.language import prefer, text
 from app.web.qr import qr_svg
 from passes.apple.package import MIME_TYPE
 
 blueprint = Blueprint("card", __name__, url_prefix="/c")
+blueprint.after_request(keep_private)
 
 # Safari on an iPad says that it is a Mac.
 _APPLE = ("iPhone", "iPad", "iPod", "Macintosh")
-
-
-@blueprint.after_request
-def keep_the_link_private(response: Response) -> Response:
-    """The address opens the card: other sites must not learn it from a Referer, nor search engines."""
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
 
 
 @blueprint.get("/<token>")
@@ -45,9 +41,11 @@ def page(token: str) -> Response:
         active=member.status is MemberStatus.ACTIVE,
         have=min(member.stamps, program.stamps_needed),
         rewards=[
-            (reward, cards.last_day(reward.expires_at, program.time_zone) if reward.expires_at else None)
+            (reward, last_day(reward.expires_at, program.time_zone) if reward.expires_at else None)
             for reward in member.rewards
         ],
+        credits=[_shown_credit(credit, program.time_zone) for credit in member.credits],
+        codes=opened.codes,
         smallest_purchase=Money(program.smallest_purchase_minor, program.currency),
         colors=brand_colors(program),
         stamps=stamps_picture(program, member.stamps),
@@ -59,6 +57,12 @@ def page(token: str) -> Response:
     response = Response(content)
     response.vary.add("User-Agent")
     return response
+
+
+def _shown_credit(credit: CreditView, time_zone: str) -> tuple[CreditView, date | None, date]:
+    """A credit with its first day, if that is still to come, and its last."""
+    first = day_of(credit.valid_from, time_zone) if credit.valid_from > clock.now() else None
+    return credit, first, last_day(credit.expires_at, time_zone)
 
 
 def _own_wallet() -> str:
@@ -105,11 +109,7 @@ def leave(token: str) -> AnyResponse:
 
 
 def _opened(token: str) -> OpenedCard:
-    """The card; from here on the page speaks the member's language. Misses are counted: nobody tries links for long."""
-    try:
-        opened = cards.opened(ctx(), token)
-    except Refused:
-        limits.spend(ctx(), limits.LINK, "card-link", request.remote_addr or "")
-        raise
+    """The card; from here on the page speaks the member's language."""
+    opened = opened_by(cards.opened, token)
     prefer(opened.member.language)
     return opened
