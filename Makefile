@@ -20,10 +20,12 @@ tour: setup ## Walk the main job end to end like a customer and a cashier
 	@$(BIN)/leima demo --tour
 
 test: setup-dev chromium ## Set everything up and run every test
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 soak: setup-dev ## Kill everything again and again under load: make soak ARGS="--stamps 5000 --kills 100 --seed 7"
 	@$(BIN)/python -m tests.soak.delivery $(ARGS)
+	@$(BIN)/python -m tests.soak.sms
+	@$(BIN)/python -m tests.soak.campaign --recipients 2000 --kills 10
 
 lint: setup-dev ## Ruff, mypy --strict, import directions, translations, README table
 	@$(BIN)/ruff check .

@@ -129,6 +129,20 @@ class Translator:
             )
         )
 
+    def price(self, micro: int, currency: str) -> str:
+        """Millionths of a currency's unit, with all the decimals they have: (74500, 'EUR') → '€0.0745'."""
+        amount = Decimal(micro).scaleb(-6)
+        shown = format_currency(
+            amount, currency, locale=self.locale, numbering_system="default", decimal_quantization=False
+        )
+        return self.digits(str(shown))
+
+    def short_date(self, value: date) -> str:
+        """A calendar day where there is little room, as on a wallet card: 31 Dec 2026; Jalali for Persian."""
+        if self.language == "fa":
+            return self.date(value)
+        return str(format_date(value, "d MMM yyyy" if self.language == "en" else "medium", locale=self.locale))
+
     def date(self, value: date) -> str:
         """A calendar day as people write it; Jalali for Persian."""
         if self.language == "fa":

@@ -14,6 +14,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 PREFIX = "LEIMA_"
+LEAST_GRACE_SECONDS = 60  # Twilio lists a message within seconds; in production nobody should try how fast
+CODE_PEPPER_SHORTEST = 32  # characters
 
 
 class SettingsError(Exception):
@@ -36,6 +38,11 @@ class Settings(BaseModel):
         SecretStr(""),
         description="At least 32 random characters. Signs sessions and keys every stored hash: keep it, for ever. "
         "Needed in production; `demo` makes its own",
+    )
+    code_peppers: SecretStr = Field(
+        SecretStr(""),
+        description="Secrets that key the 7-digit codes, with commas between, the newest first, each of 32 characters "
+        "or more. Unset: a file in `LEIMA_DATA` that is made on first use (docs/codes.md)",
     )
     database_url: SecretStr = Field(
         SecretStr(""), description="`postgresql://…`. Unset: an own PostgreSQL 18 is run in `LEIMA_DATA`"
@@ -61,12 +68,25 @@ class Settings(BaseModel):
     sms_sender: str = Field(
         "", description="Number, name or Twilio Messaging Service that SMS come from; for people to text to: a number"
     )
-    sms_parts_per_second: float = Field(1.0, gt=0, le=1000, description="SMS parts that the sender may send a second")
+    sms_parts_per_second: float = Field(1.0, gt=0, le=10_000, description="SMS parts that the sender may send a second")
+    sms_answer_seconds: float = Field(15.0, gt=0, le=60, description="How long an SMS provider may take to answer")
+    sms_grace_seconds: float = Field(
+        120.0,
+        gt=0,
+        le=3600,
+        description="After so long the provider lists a message that it has taken: what it does not list then, after "
+        "its answer was lost, is sent again",
+    )
     sms_gateway: SecretStr = Field(
         SecretStr(""), description="The gateway's description as JSON (docs/sms-providers.md)"
     )
     twilio_account_sid: str = Field("", description="Twilio account (`AC…`)")
     twilio_auth_token: SecretStr = Field(SecretStr(""), description="Twilio auth token; signs Twilio's webhooks too")
+    twilio_shared_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys of your own that Twilio signs webhooks with (SHA-256), as `id=secret id=secret`. With an API "
+        "key to send with, the auth token may be left out: then it can no longer sign",
+    )
     twilio_api_key: str = Field("", description="Twilio API key (`SK…`) to send with, instead of the auth token")
     twilio_api_secret: SecretStr = Field(SecretStr(""), description="The API key's secret")
     twilio_api_url: str = Field("https://api.twilio.com", description="Twilio's REST API")
@@ -107,6 +127,16 @@ class Settings(BaseModel):
         if value and not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// (or http:// on your own machine)")
         return value.rstrip("/")
+
+    @field_validator("code_peppers")
+    @classmethod
+    def _peppers(cls, value: SecretStr) -> SecretStr:
+        texts = _between_commas(value)
+        if any(len(text) < CODE_PEPPER_SHORTEST for text in texts):
+            raise ValueError(f"each secret must have at least {CODE_PEPPER_SHORTEST} characters")
+        if len(set(texts)) < len(texts):
+            raise ValueError("names one secret twice")
+        return value
 
     @field_validator("default_country")
     @classmethod
@@ -173,12 +203,23 @@ class Settings(BaseModel):
         if self.sms_provider == "twilio":
             if not self.twilio_account_sid.startswith("AC"):
                 yield "LEIMA_TWILIO_ACCOUNT_SID is missing: it starts with AC, on the front page of Twilio's console"
-            if not self.twilio_auth_token.get_secret_value():
-                yield "LEIMA_TWILIO_AUTH_TOKEN is missing: Twilio signs what it posts to us with it"
+            token_free = self.twilio_shared and self.twilio_api_key
+            if not self.twilio_auth_token.get_secret_value() and not token_free:
+                yield (
+                    "LEIMA_TWILIO_AUTH_TOKEN is missing: Twilio signs what it posts to us with it, unless there are "
+                    "LEIMA_TWILIO_SHARED_KEYS, and sends with it, unless there is LEIMA_TWILIO_API_KEY"
+                )
             if bool(self.twilio_api_key) != bool(self.twilio_api_secret.get_secret_value()):
                 yield "LEIMA_TWILIO_API_KEY and LEIMA_TWILIO_API_SECRET belong together: set both, or neither"
             if not self.sms_sender:
                 yield "LEIMA_SMS_SENDER is missing: the number or Messaging Service that SMS come from"
+        if not all(self.twilio_shared.values()):
+            yield "LEIMA_TWILIO_SHARED_KEYS must be pairs such as id=secret, with spaces between them"
+        if self.sms_grace_seconds <= self.sms_answer_seconds:
+            yield "LEIMA_SMS_GRACE_SECONDS must be longer than LEIMA_SMS_ANSWER_SECONDS: an answer may still come"
+        least = max(LEAST_GRACE_SECONDS, 4 * self.sms_answer_seconds)
+        if self.env == "production" and self.sms_grace_seconds < least:
+            yield f"LEIMA_SMS_GRACE_SECONDS must be at least {least:.0f}: sooner, messages may go out twice"
         if self.sms_provider == "gateway" and not self.sms_gateway.get_secret_value():
             yield "LEIMA_SMS_GATEWAY is missing: point LEIMA_SMS_GATEWAY_FILE to the gateway's description"
 
@@ -187,6 +228,12 @@ class Settings(BaseModel):
         """The https address that wallets are given, without a slash at the end; empty when there is none."""
         url = self.wallet_url.rstrip("/") or self.base_url
         return url if url.startswith("https://") else ""
+
+    @property
+    def twilio_shared(self) -> dict[str, str]:
+        """Ids of shared keys → their secrets; a secret is empty where the setting is not right."""
+        pairs = (pair.partition("=") for pair in self.twilio_shared_keys.get_secret_value().split())
+        return {name: secret for name, _, secret in pairs}
 
     @property
     def texting_number(self) -> str:
@@ -199,9 +246,18 @@ class Settings(BaseModel):
         return self.secret_key.get_secret_value().encode()
 
     @property
+    def code_pepper_list(self) -> list[str]:
+        """The secrets of LEIMA_CODE_PEPPERS, the newest first; empty when they are in the data folder."""
+        return _between_commas(self.code_peppers)
+
+    @property
     def base_url(self) -> str:
         """The public address, without a slash at the end; this machine's when none is set."""
         return self.public_url or f"http://localhost:{self.port}"
+
+
+def _between_commas(value: SecretStr) -> list[str]:
+    return [text.strip() for text in value.get_secret_value().split(",") if text.strip()]
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:

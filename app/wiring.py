@@ -20,6 +20,7 @@ from app.db.engine import make_engine, make_sessions
 from app.services import doorbell
 from app.services.context import Context
 from app.services.pace import Pace
+from app.services.peppers import PepperStore
 from app.settings import Settings
 from certs import identity
 from certs.identity import CertificateError, SigningIdentity
@@ -34,7 +35,7 @@ from sms.console import ConsoleProvider
 from sms.gateway import GatewayProvider
 from sms.gateway_settings import settings_from
 from sms.provider import SmsProvider
-from sms.provider_line import ProviderLine
+from sms.quick_line import QuickLine
 from sms.twilio import TwilioProvider
 from sms.twilio_webhooks import WebhookKeys
 
@@ -67,10 +68,11 @@ class Wired:
             valkey=valkey,
             limiter=make_limiter(valkey),
             sms=sms_provider(settings),
-            twilio_keys=WebhookKeys(settings.twilio_auth_token.get_secret_value() or None),
+            twilio_keys=webhook_keys(settings),
             identity=Identities(certs_folder).find,
             google=GoogleClients(settings, valkey).of_this_thread,
             google_keys=_root_keys(settings).at,
+            peppers=PepperStore(settings),
         )
         doorbell.ring_after_commits(self.context.sessions, valkey)
 
@@ -178,12 +180,12 @@ class PushClients:
 
 def sms_provider(settings: Settings) -> SmsProvider:
     """The provider that the settings choose."""
-    ca_file = str(settings.ca_file) if settings.ca_file else None
+    line = QuickLine(str(settings.ca_file) if settings.ca_file else None, answer_seconds=settings.sms_answer_seconds)
     match settings.sms_provider:
         case "console":
             return ConsoleProvider(sys.stderr, discreet=settings.env == "production")
         case "gateway":
-            return GatewayProvider(settings_from(settings.sms_gateway.get_secret_value()), ProviderLine(ca_file))
+            return GatewayProvider(settings_from(settings.sms_gateway.get_secret_value()), line)
         case "twilio":
             secret = settings.twilio_api_secret.get_secret_value()
             token = settings.twilio_auth_token.get_secret_value()
@@ -192,9 +194,14 @@ def sms_provider(settings: Settings) -> SmsProvider:
                 (settings.twilio_api_key, secret) if secret else (settings.twilio_account_sid, token),
                 settings.sms_sender,
                 status_callback=lambda reference: f"{settings.base_url}/sms/twilio/status/{reference}",
-                line=ProviderLine(ca_file),
+                line=line,
                 base_url=settings.twilio_api_url,
             )
+
+
+def webhook_keys(settings: Settings) -> WebhookKeys:
+    """What Twilio may sign its webhooks with."""
+    return WebhookKeys(settings.twilio_auth_token.get_secret_value() or None, settings.twilio_shared)
 
 
 def sms_pace(settings: Settings, valkey: Redis) -> Pace:

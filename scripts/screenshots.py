@@ -1,12 +1,14 @@
 """Takes the pictures that README and docs show, of a fresh demo: docs/pictures/*.png.
 
 .venv/bin/python scripts/screenshots.py            # all
-.venv/bin/python scripts/screenshots.py phones     # some: customers, staff or phones
+.venv/bin/python scripts/screenshots.py phones     # some: customers, staff, phones or messages
 """
 
 import io
+import re
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image, ImageDraw  # noqa: E402 - only found after the line above
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 - only found after the line above
 
+from app import clock  # noqa: E402 - only found after the line above
 from app.cli.tour import running_demo  # noqa: E402
 from tests.browser.conftest import QUIET, chromium_path  # noqa: E402
 
@@ -92,7 +95,7 @@ def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
         phones.goto(told["sandbox"]["phones_url"])
         phones.get_by_label(kind, exact=True).check()
         phones.get_by_label("Whose card?").select_option("Bob Miller")
-        phones.get_by_role("button", name="Add the card to a phone").click()
+        phones.get_by_role("button", name="Add the phone").click()
         expect(phones.locator(".stand")).to_have_count(number)
     fill_a_card(phones, told)
     for alerts in phones.locator(".alerts").all():
@@ -108,6 +111,82 @@ def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
     phones.evaluate(to_the_shelf)
     side_by_side([till.screenshot(), phones.screenshot()], PICTURES / "till-and-phones.png")
     print("docs/pictures/phones.png\ndocs/pictures/till-and-phones.png")
+
+
+def messages_pictures(browser: Browser, told: dict[str, Any]) -> None:
+    """Somebody joins by SMS, gets credit and an offer; and what the till and the office show of it."""
+    phones, office = opened(browser, told, SHELF), opened(browser, told, DESKTOP)
+    phones.goto(told["sandbox"]["phones_url"])
+    for kind, language, words in (("iPhone", "English", "48213"), ("Android", "فارسی", "سلام ۴۸۲۱۳")):
+        phones.get_by_label(kind, exact=True).check()
+        phones.get_by_label("The phone’s language").select_option(language)
+        phones.get_by_role("button", name="Add the phone").click()
+        stand = phones.locator(".stand").last
+        stand.get_by_label("Text message").fill(words)
+        stand.get_by_label("Text message").press("Enter")
+        expect(stand.locator(".bubble.theirs")).to_have_count(1, timeout=20_000)
+    sign_in(office, told)
+    member = found_member(office, told, 1)
+    for who in (member, found_member(office, told, 3)):
+        give_credit(office, told, who)
+    code = code_of(office, told, member)
+    office.goto(told["till_url"])
+    office.keyboard.type(code)
+    office.keyboard.press("Enter")
+    expect(office.get_by_role("heading", name="Credit: €12.50")).to_be_visible()
+    take(office, "till-credit")
+    campaign(office, told)
+    phones.evaluate("scrollTo(0, document.querySelector('.shelf').offsetTop - 24)")
+    phones.screenshot(path=PICTURES / "phones-sms.png")
+    print("docs/pictures/phones-sms.png")
+    cards = opened(browser, told, PHONE)
+    cards.goto(told["members"][3]["card_url"])
+    take(cards, "card-credit-fa")
+
+
+def found_member(page: Page, told: dict[str, Any], number: int) -> dict[str, Any]:
+    """A member as the API knows them."""
+    address = f"{told['base_url']}/api/v1/members/{told['members'][number]['card_code']}"
+    answer = page.request.get(address, headers={"Authorization": f"Bearer {told['api_key']}"})
+    expect(answer).to_be_ok()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def give_credit(office: Page, told: dict[str, Any], member: dict[str, Any]) -> None:
+    office.goto(f"{told['base_url']}/office/members/{member['id']}/credit")
+    office.get_by_label("Amount").fill("12.50")
+    office.get_by_label("Last day").fill((clock.now().date() + timedelta(days=30)).isoformat())
+    take(office, "office-credit")
+    office.locator("main form button.primary").click()
+    expect(office.get_by_text("€12.50").first).to_be_visible()
+
+
+def code_of(page: Page, told: dict[str, Any], member: dict[str, Any]) -> str:
+    """The code in the SMS that the pretend Twilio has for this member."""
+    url = f"{told['sandbox']['control']['twilio']}/control/messages"
+    for _ in range(100):
+        for message in page.request.get(url).json()["messages"]:
+            if found := re.search(r"\d{3} \d{2} \d{2}", message["body"]) if message["to"] == member["phone"] else None:
+                return found[0]
+        page.wait_for_timeout(100)
+    raise SystemExit("The SMS about the credit never came")
+
+
+def campaign(office: Page, told: dict[str, Any]) -> None:
+    office.goto(f"{told['base_url']}/office/campaigns/new")
+    office.get_by_label("Name of the campaign").fill("Quiet week")
+    office.get_by_label("Who gets it").select_option("everyone")
+    office.locator("#text_a_en").fill("{first_name|Hello}! This week two stamps for one: {link} {stop}")
+    office.get_by_label("Link", exact=True).select_option("card")
+    office.locator("#when").select_option("now")
+    take(office, "campaign-write")
+    office.get_by_role("button", name="Save", exact=True).click()
+    office.wait_for_url("**/campaigns/*")
+    take(office, "campaign-ready")
+    office.goto(f"{told['base_url']}/office/classes")
+    office.get_by_role("button", name="Make these five").click()
+    take(office, "office-classes")
 
 
 def fill_a_card(page: Page, told: dict[str, Any]) -> None:
@@ -160,7 +239,12 @@ def take(page: Page, name: str) -> None:
     print(f"docs/pictures/{name}.png")
 
 
-PARTS = {"customers": customer_pictures, "staff": staff_pictures, "phones": phones_pictures}
+PARTS = {
+    "customers": customer_pictures,
+    "staff": staff_pictures,
+    "phones": phones_pictures,
+    "messages": messages_pictures,
+}
 """What can be asked for by name."""
 
 

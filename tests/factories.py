@@ -73,6 +73,7 @@ def actor_for(person: StaffView) -> Actor:
         staff_id=person.id,
         location_id=person.location_id,
         may_manage=person.role in (Role.MANAGER, Role.OWNER),
+        may_grant=person.role in (Role.MANAGER, Role.OWNER) or person.may_grant_credit,
     )
 
 

@@ -12,9 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import clock
 from app.cli import doctor_delivery as delivery
 from app.cli.common import connected, settings_or_exit
+from app.cli.demo_sandbox import settings_beside
 from app.cli.finding import Finding, State
 from app.db import migrate
-from app.services import doctoring, programs
+from app.services import doctoring, pepper_rotation, programs
 from app.services.context import Context
 from app.settings import Settings
 from certs import check, identity
@@ -30,6 +31,8 @@ MOST_CLOCK_SKEW_SECONDS = 2
 def doctor(load: Callable[[], Settings]) -> None:
     """Check the whole installation and say what to do. Ends with status 1 when something is broken."""
     settings = settings_or_exit(load)
+    if settings.env == "demo":
+        settings = settings_beside(settings)
     findings = [Finding(State.OK, "settings", f"complete, for {settings.env}"), *_folder(settings), *_url(settings)]
     findings += delivery.address(settings)
     _show(findings)
@@ -39,10 +42,12 @@ def doctor(load: Callable[[], Settings]) -> None:
             _schema,
             _certificates,
             _programs,
+            _codes,
             delivery.apple,
             delivery.google,
             delivery.worker,
             _sms,
+            delivery.sms_spending,
         ):
             group = list(look(context))
             _show(group)
@@ -187,9 +192,15 @@ def _programs(context: Context) -> Iterator[Finding]:
             f"member {difference.member_id}: {difference.stamps} stamps cached, "
             f"{difference.stamps_in_ledger} in the ledger; "
             f"{difference.rewards} rewards cached, {difference.rewards_in_ledger} in the ledger, "
-            f"{difference.rewards_open} open. Report this: it must not happen",
+            f"{difference.rewards_open} open; credit {difference.credit_minor} cached, "
+            f"{difference.credit_in_ledger} in the ledger, {difference.credit_open} open. "
+            "Report this: it must not happen",
         )
-    if not differing:
+    credits = doctoring.credit_differences(context)
+    for credit_id, balance, found in credits:
+        text = f"credit {credit_id}: its balance is {balance}, {found} in the ledger. Report this: it must not happen"
+        yield Finding(State.BAD, "ledger", text)
+    if not differing and not credits:
         yield Finding(State.OK, "ledger", "every balance is the sum of its ledger")
 
 
@@ -205,3 +216,17 @@ def _sms(context: Context) -> Iterator[Finding]:
         )
     else:
         yield Finding(State.OK, "sms", f"{settings.sms_provider}; new members get their link by {settings.card_link}")
+
+
+def _codes(context: Context) -> Iterator[Finding]:
+    """Whether the codes that customers hold can be found: their peppers are kept apart from the database."""
+    try:
+        missing = [pepper for pepper in pepper_rotation.status(context).peppers if not pepper.held]
+    except OSError as error:
+        yield Finding(State.BAD, "codes", str(error))
+        return
+    for pepper in missing:
+        text = f"{pepper.codes} credit codes cannot be used: pepper {pepper.id} is missing. Put it back from a backup"
+        yield Finding(State.BAD, "codes", text)
+    if not missing:
+        yield Finding(State.OK, "codes", "the peppers of all credit codes are here")

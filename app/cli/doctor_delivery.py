@@ -10,7 +10,8 @@ from redis import RedisError
 
 from app import clock
 from app.cli.finding import Finding, State
-from app.services import doctoring
+from app.services import doctoring, programs
+from app.services import sms_spending as spending
 from app.services.context import Context
 from app.settings import Settings
 from certs import identity
@@ -222,3 +223,22 @@ def worker(context: Context) -> Iterator[Finding]:
             "delivery",
             f"{slug}: {dead} did not arrive. The office shows which and why, and tries them again, under Wallets",
         )
+
+
+def sms_spending(context: Context) -> Iterator[Finding]:
+    """Programmes whose SMS are held back today, by their cap or by the provider's alarm."""
+    for program in programs.every(context):
+        found = spending.standing(context, program.id)
+        if found.stopped_at is not None:
+            yield Finding(
+                State.BAD,
+                "sms",
+                f"{program.slug}: nothing goes out, as the provider suspects pumping. Look into it, then let the "
+                "manager send again, in the office under SMS settings",
+            )
+        elif found.all_wait:
+            yield Finding(
+                State.BAD, "sms", f"{program.slug}: today's SMS have cost twice the daily cap: all of them wait"
+            )
+        elif found.offers_wait:
+            yield Finding(State.WARNING, "sms", f"{program.slug}: today's SMS have reached the daily cap: offers wait")

@@ -6,9 +6,11 @@ import click
 
 from app import settings as settings_module
 from app.cli.certs import certs
+from app.cli.codes import codes
 from app.cli.demo import demo
 from app.cli.doctor import doctor
 from app.cli.program import program
+from app.cli.register import register
 from app.cli.serve import migrate, serve
 from app.settings import Settings
 
@@ -28,5 +30,5 @@ def settings() -> None:
     click.echo(settings_module.markdown_table())
 
 
-for command in (serve, migrate, program, certs, doctor, demo):
+for command in (serve, migrate, program, register, certs, codes, doctor, demo):
     main.add_command(command)

@@ -16,7 +16,14 @@ from app.services.outbox import Claimed
 # Rows at a time. Apple takes a thousand pushes at once; Google's quota makes a batch of its size last five seconds, and
 # a worker that is to stop should be done soon:
 # SMS go at the sender's pace, which may be one a second.
-BATCH = {Channel.APPLE: 1000, Channel.GOOGLE: 100, Channel.SMS: 8, Channel.REFRESH: 10}
+BATCH = {
+    Channel.APPLE: 1000,
+    Channel.GOOGLE: 100,
+    Channel.SMS: 8,
+    Channel.REFRESH: 10,
+    Channel.TASK: 1,
+    Channel.CAMPAIGN: 1,  # a run, which hands its messages over in batches of its own
+}
 # RQ takes a job that lasts longer than seven minutes for dead.
 LONGEST_SECONDS = 60.0
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.jobs.outcome import Outcome
-from app.services import google_cards
+from app.services import google_cards, google_messages
 from app.services.context import Context
 from app.services.google_cards import Described
 from app.services.outbox import Claimed
 from passes.google import outcome as google
-from passes.google.client import LARGEST_BATCH, GoogleWallet, ObjectPut
+from passes.google.client import LARGEST_BATCH, GoogleWallet, MessagePut, ObjectPut
 from passes.google.errors import AccountError
+from passes.google.objects import Message, message
 from passes.google.outcome import NO_ANSWER, TOKEN_UNAVAILABLE, OutcomeKind
 
 _OFF = (
@@ -56,23 +57,59 @@ def put_objects(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed])
 
 def _put_batch(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed]) -> list[google.Outcome]:
     """What became of each of these rows, whose programmes Google knows."""
-    described = google_cards.describe(context, [row.subject_id for row in rows])
+    ids = [row.subject_id for row in rows]
+    described, messages = google_cards.describe(context, ids), google_messages.waiting(context, ids)
     sent = [(row, described[row.subject_id]) for row in rows if _can_be_sent(described.get(row.subject_id))]
-    answers = wallet.put_objects(
-        [ObjectPut(card.body, row.notify and card.may_notify, new=not card.known) for row, card in sent]
-    )
+    answers = wallet.put_objects([_put(row, card, row.subject_id in messages) for row, card in sent])
     results: dict[UUID, google.Outcome] = {}
     told: list[tuple[UUID, int, bool]] = []
+    with_message: list[tuple[Described, Message]] = []
     for (row, card), answer in zip(sent, answers, strict=True):
         results[row.subject_id] = answer
-        if answer.delivered:
+        if answer.delivered and row.subject_id in messages:
+            with_message.append((card, messages[row.subject_id]))
+        elif answer.delivered:
             notified = row.notify and card.may_notify and answer.kind is OutcomeKind.DONE
             told.append((row.subject_id, card.member.card_version, notified))
         elif answer.code == "class_missing":
             google_cards.forget_class(context, row.program_id)
             results[row.subject_id] = google.Outcome(OutcomeKind.RETRY, answer.code, answer.reason)
     google_cards.mark_told(context, told)
+    results |= _add_messages(context, wallet, with_message)
     return [results.get(row.subject_id) or _not_sent(described.get(row.subject_id)) for row in rows]
+
+
+def _put(row: Claimed, card: Described, with_message: bool) -> ObjectPut:
+    """The object. With a message it is silent, as the message speaks; and older messages go: also the same one, which
+    a crash may have left."""
+    if with_message:
+        return ObjectPut(card.body | {"messages": []}, new=not card.known)
+    return ObjectPut(card.body, row.notify and card.may_notify, new=not card.known)
+
+
+def _add_messages(
+    context: Context, wallet: GoogleWallet, given: Sequence[tuple[Described, Message]]
+) -> dict[UUID, google.Outcome]:
+    """Have these cards, which Google has as they are now, get their messages. Phones tell of them within the quota."""
+    if not given:
+        return {}
+    answers = wallet.add_messages([MessagePut(card.body["id"], message(one), card.may_notify) for card, one in given])
+    results = {card.member.card_id: answer for (card, _), answer in zip(given, answers, strict=True)}
+    told = [(card, one) for card, one in given if results[card.member.card_id].delivered]
+    over = [(card, one) for card, one in given if results[card.member.card_id].kind is not OutcomeKind.RETRY]
+    google_cards.mark_told(
+        context,
+        [
+            (
+                card.member.card_id,
+                card.member.card_version,
+                card.may_notify and results[card.member.card_id].kind is OutcomeKind.DONE,
+            )
+            for card, _ in told
+        ],
+    )
+    google_messages.told(context, [(card.member.card_id, one) for card, one in over])
+    return results
 
 
 def _can_be_sent(card: Described | None) -> bool:

@@ -14,7 +14,7 @@ from rq.worker import WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.delivery import Channel
-from app.jobs import apple, drain, google, refresh, sms
+from app.jobs import apple, campaigns, drain, google, refresh, sms, tasks
 from app.jobs.relay import Relay
 from app.jobs.station import Station, Stop, take
 from app.logs import log
@@ -64,13 +64,17 @@ def run_channel(settings: Settings, channel: Channel) -> None:
     wired = Wired(settings)
     context = wired.context
     clients = PushClients(context)
+    sms_turns = sms_pace(settings, context.valkey)
+    campaign_sender = campaigns.CampaignSender(context, sms_turns, settings.sms_parts_per_second)
     here = Station(
         context,
         {
             Channel.APPLE: partial(apple.push_phones, context, clients),
             Channel.GOOGLE: partial(google.deliver, context),
-            Channel.SMS: partial(sms.send_messages, context, sms_pace(settings, context.valkey)),
+            Channel.SMS: partial(sms.send_messages, context, sms_turns),
             Channel.REFRESH: partial(refresh.renew_cards, context),
+            Channel.TASK: partial(tasks.work, context),
+            Channel.CAMPAIGN: campaign_sender.send_runs,
         },
     )
     take(here)
@@ -82,6 +86,7 @@ def run_channel(settings: Settings, channel: Channel) -> None:
             _look(here, channel)
     finally:
         clients.close()
+        campaign_sender.close()
         patient.close()
         wired.close()
 

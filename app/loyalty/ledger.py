@@ -15,13 +15,16 @@ from uuid import UUID
 class Unit(StrEnum):
     STAMP = "stamp"
     REWARD = "reward"
+    CREDIT = "credit"  # in minor units
 
 
 class Kind(StrEnum):
     EARN = "earn"  # a stamp at the till
+    BONUS = "bonus"  # as many stamps again, because a campaign promised double stamps
     JOIN = "join"  # stamps given for joining
     CONVERT = "convert"  # stamps into a reward: minus on one unit, plus on the other
-    REDEEM = "redeem"  # a reward used at the till
+    GRANT = "grant"  # credit given, or a reward for which no stamps were taken
+    REDEEM = "redeem"  # a reward or credit used at the till
     EXPIRY = "expiry"  # what was not used in time
     UNDO = "undo"  # the reverse of another entry
 

@@ -52,6 +52,11 @@ def full_cards(stamps: int, needed: int) -> int:
     return stamps // needed
 
 
+def bonus(count: int, bought_at: datetime, double_until: datetime | None) -> int:
+    """How many stamps come on top of the `count` of a purchase: as many again while double stamps last."""
+    return count if double_until is not None and bought_at < double_until else 0
+
+
 def lasts_until(at: datetime, days: int | None, time_zone: str) -> datetime | None:
     """The moment when something given at `at` is over: the end of the last of `days` days in the programme's zone.
 

@@ -13,6 +13,7 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.services.peppers import Peppers
 from app.settings import Settings
 from certs.identity import SigningIdentity
 from passes.google.callbacks import RootKey
@@ -26,7 +27,7 @@ class Context:
     """The connections and secrets of one process.
 
     `identity` finds a signing identity by its pass type. `google` gives the calling thread's client, `google_keys` the
-    keys that sign Google's callbacks at a moment.
+    keys that sign Google's callbacks at a moment. `peppers` are what 7-digit codes are keyed with, as they are now.
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class Context:
     identity: Callable[[str], SigningIdentity]
     google: Callable[[], GoogleWallet]
     google_keys: Callable[[datetime], Sequence[RootKey]]
+    peppers: Callable[[], Peppers]
 
     def keyed_hash(self, purpose: str, value: str) -> str:
         """The hash under which a secret value is stored and found: HMAC-SHA256, 64 hex digits."""
@@ -59,6 +61,7 @@ class Actor:
     api_key_id: UUID | None = None
     location_id: UUID | None = None
     may_manage: bool = False
+    may_grant: bool = False  # give credit by hand
 
     @property
     def scope(self) -> UUID:

@@ -96,9 +96,9 @@ def in_words(channel: Channel, error: str) -> str:
             return _apple(error)
         case Channel.GOOGLE:
             return _google(error)
-        case Channel.SMS:  # adapters speak in such sentences already
+        case Channel.SMS | Channel.CAMPAIGN:  # adapters speak in such sentences already
             return _OURS if _EXCEPTION.match(error) else error
-        case Channel.REFRESH:
+        case Channel.REFRESH | Channel.TASK:
             return _OURS
 
 

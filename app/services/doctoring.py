@@ -9,6 +9,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import and_, case, func, or_, select, text
 
 from app import clock
+from app.db.credit import Credit
 from app.db.delivery import Channel, OutboxRow, OutboxState
 from app.db.ledger import LedgerEntry, Reward, RewardStatus
 from app.db.people import Member, Role, Staff
@@ -31,15 +32,19 @@ class Difference:
     rewards: int
     rewards_in_ledger: int
     rewards_open: int
+    credit_minor: int
+    credit_in_ledger: int
+    credit_open: int  # what the credits themselves say
 
 
 def differences(ctx: Context, limit: int = 20) -> list[Difference]:
-    """Members whose cached balances, ledger sums or open rewards disagree; empty when all is well."""
+    """Members whose cached balances, ledger sums, open rewards or credits disagree; empty when all is well."""
     sums = (
         select(
             LedgerEntry.member_id,
             func.sum(case((LedgerEntry.unit == Unit.STAMP, LedgerEntry.amount), else_=0)).label("stamps"),
             func.sum(case((LedgerEntry.unit == Unit.REWARD, LedgerEntry.amount), else_=0)).label("rewards"),
+            func.sum(case((LedgerEntry.unit == Unit.CREDIT, LedgerEntry.amount), else_=0)).label("credit"),
         )
         .group_by(LedgerEntry.member_id)
         .subquery()
@@ -50,18 +55,52 @@ def differences(ctx: Context, limit: int = 20) -> list[Difference]:
         .group_by(Reward.member_id)
         .subquery()
     )
+    owned = (
+        select(Credit.member_id, func.sum(Credit.balance_minor).label("balance")).group_by(Credit.member_id).subquery()
+    )
     stamps, rewards = func.coalesce(sums.c.stamps, 0), func.coalesce(sums.c.rewards, 0)
+    credit, balance = func.coalesce(sums.c.credit, 0), func.coalesce(owned.c.balance, 0)
     held_number = func.coalesce(held.c.number, 0)
+    wrong = or_(
+        Member.stamps != stamps,
+        Member.rewards != rewards,
+        Member.rewards != held_number,
+        Member.credit_minor != credit,
+        Member.credit_minor != balance,
+    )
+    cached = (Member.stamps, stamps, Member.rewards, rewards, held_number, Member.credit_minor, credit, balance)
     query = (
-        select(Member.id, Member.stamps, stamps, Member.rewards, rewards, held_number)
+        select(Member.id, *cached)
         .outerjoin(sums, sums.c.member_id == Member.id)
         .outerjoin(held, held.c.member_id == Member.id)
-        .where(or_(Member.stamps != stamps, Member.rewards != rewards, Member.rewards != held_number))
+        .outerjoin(owned, owned.c.member_id == Member.id)
+        .where(wrong)
         .order_by(Member.id)
         .limit(limit)
     )
     with ctx.sessions() as session:
         return [Difference(*row) for row in session.execute(query)]
+
+
+def credit_differences(ctx: Context, limit: int = 20) -> list[tuple[UUID, int, int]]:
+    """Credits, members' and groups', whose balance is not the sum of their ledger: (id, balance, sum); empty when all
+    is well."""
+    sums = (
+        select(LedgerEntry.credit_id, func.sum(LedgerEntry.amount).label("sum"))
+        .where(LedgerEntry.credit_id.is_not(None))
+        .group_by(LedgerEntry.credit_id)
+        .subquery()
+    )
+    found = func.coalesce(sums.c.sum, 0)
+    query = (
+        select(Credit.id, Credit.balance_minor, found)
+        .outerjoin(sums, sums.c.credit_id == Credit.id)
+        .where(Credit.balance_minor != found)
+        .order_by(Credit.id)
+        .limit(limit)
+    )
+    with ctx.sessions() as session:
+        return [(credit_id, balance, total) for credit_id, balance, total in session.execute(query)]
 
 
 def programs_without_owner(ctx: Context) -> list[str]:

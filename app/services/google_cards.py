@@ -17,7 +17,7 @@ from app.db.people import Member, MemberCard
 from app.db.programs import Program
 from app.i18n import N_, translator
 from app.logs import log
-from app.services import cards, members, outbox, pictures, programs
+from app.services import cards, member_views, members, outbox, pictures, programs
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.programs import ProgramView
@@ -211,7 +211,7 @@ def describe(ctx: Context, card_ids: Sequence[UUID]) -> dict[UUID, Described]:
         for program in session.scalars(select(Program).where(Program.id.in_({row.Member.program_id for row in rows}))):
             own = [row.Member for row in rows if row.Member.program_id == program.id]
             shared = programs.program_view(program)
-            views |= {view.card_id: (shared, view) for view in members.views(session, program, own)}
+            views |= {view.card_id: (shared, view) for view in member_views.views(session, program, own)}
     described = {}
     for row, known in rows:
         shared, member = views[row.card.id]

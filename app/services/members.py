@@ -13,23 +13,24 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app import clock
-from app.db.ledger import Reward, RewardStatus
 from app.db.people import Consent, Member, MemberCard, MemberStatus
 from app.db.programs import Program
 from app.i18n import LANGUAGES, N_
 from app.loyalty import card_codes
 from app.loyalty.ledger import Kind
+from app.services import guard, purchase_book, sms_rules
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import plain_line
 from app.services.ledger_book import announce, earn_stamps, occasion, settle
-from app.services.views import MemberView, RewardView
+from app.services.member_views import view
+from app.services.views import MemberView
 from sms.phones import PhoneError, normalise
 
 PURPOSES = ("terms", "sms_marketing", "email_marketing")
 _CHANNEL = re.compile(r"[^a-z0-9-]+")
-_EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+\.[^@\s.\0]+")  # NUL is what PostgreSQL cannot keep
+EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+\.[^@\s.\0]+")  # NUL is what PostgreSQL cannot keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,11 @@ def join_within(
     """`join` within the caller's transaction."""
     now = clock.now()
     values = _checked(request, program)
+    purchase_book.lock_phone(session, program.id, str(values["phone"]))
     member, new = _insert_or_lock(ctx, session, program, values)
+    if new:
+        sms_rules.require_country(session, program, member.phone)
+        guard.watch(ctx, session, actor, guard.JOIN)
     if member.status is MemberStatus.BLOCKED:
         raise Refused("member-blocked", N_("This number cannot join by itself. Please ask the staff."), status=403)
     returning = member.status is MemberStatus.LEFT
@@ -76,7 +81,8 @@ def join_within(
     if new and program.join_stamps:
         earn_stamps(session, program, member, occasion(actor, now), Kind.JOIN, program.join_stamps)
     if new or returning:
-        announce(session, program, member, now)
+        issued = purchase_book.attach(session, program, member, now)
+        announce(session, program, member, now, issued)
         record(session, actor, "member.joined" if new else "member.rejoined", member.id)
     return member, new
 
@@ -89,7 +95,7 @@ def faults(request: JoinRequest, country: str) -> dict[str, Refused]:
     except PhoneError as error:
         errors["phone"] = Refused("invalid-phone", error.message, error.params, field="phone")
     email = request.email.strip()
-    if email and (len(email) > 254 or not _EMAIL.fullmatch(email)):
+    if email and (len(email) > 254 or not EMAIL.fullmatch(email)):
         errors["email"] = Refused(
             "invalid-email", N_("This e-mail address is not complete. Example: name@example.com"), field="email"
         )
@@ -287,43 +293,3 @@ def joins_by_channel(ctx: Context, actor: Actor) -> list[tuple[str, int]]:
             .order_by(count.desc(), Member.via)
         )
         return [(via, number) for via, number in rows]
-
-
-def view(session: Session, program: Program, member: Member) -> MemberView:
-    """The member as a plain value, with the rewards that can be used now."""
-    return views(session, program, [member])[0]
-
-
-def views(session: Session, program: Program, members: list[Member]) -> list[MemberView]:
-    rewards: dict[UUID, list[RewardView]] = {member.id: [] for member in members}
-    for row in session.scalars(
-        select(Reward)
-        .where(Reward.member_id.in_(list(rewards)), Reward.status == RewardStatus.ISSUED)
-        .order_by(Reward.issued_at, Reward.id)
-    ):
-        rewards[row.member_id].append(RewardView(row.id, row.name, row.status, row.issued_at, row.expires_at))
-    return [_view(program, member, tuple(rewards[member.id])) for member in members]
-
-
-def _view(program: Program, member: Member, rewards: tuple[RewardView, ...]) -> MemberView:
-    return MemberView(
-        id=member.id,
-        program_id=member.program_id,
-        card_id=member.card.id,
-        card_code=member.card.code,
-        card_version=member.card.version,
-        card_changed_at=member.card.changed_at,
-        status=member.status,
-        phone=member.phone,
-        name=member.name,
-        email=member.email,
-        birth_date=member.birth_date,
-        city=member.city,
-        language=member.language,
-        via=member.via,
-        joined_at=member.joined_at,
-        stamps=member.stamps,
-        stamps_needed=program.stamps_needed,
-        rewards=rewards,
-        news=member.card.news,
-    )

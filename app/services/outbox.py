@@ -170,9 +170,9 @@ def failed(ctx: Context, row: Claimed, error: str, *, permanent: bool, retry_aft
 
 def go_on(ctx: Context, row: Claimed, payload: Mapping[str, object], *, seconds: float) -> None:
     """There is more to do for this row's subject in some seconds, unless a change that came meanwhile asks for all."""
-    now = clock.now()
+    due_at = clock.now() + timedelta(seconds=seconds)
     with _bookkeeping(ctx) as session:
-        _again(session, row, now + timedelta(seconds=seconds), payload, since=now)
+        _again(session, row, due_at, payload, since=due_at)
 
 
 def delay(attempts: int) -> float:

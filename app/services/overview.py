@@ -94,7 +94,7 @@ def numbers(ctx: Context, actor: Actor) -> Numbers:
     stamps = select(func.coalesce(func.sum(LedgerEntry.amount), 0)).where(
         LedgerEntry.program_id == actor.program_id,
         LedgerEntry.unit == Unit.STAMP,
-        LedgerEntry.kind.in_([Kind.EARN, Kind.JOIN]),
+        LedgerEntry.kind.in_([Kind.EARN, Kind.BONUS, Kind.JOIN]),
         LedgerEntry.at > week,
         ~exists().where(undo.reverses_id == LedgerEntry.id),
     )

@@ -44,8 +44,12 @@ class Pace:
         self._lock = Lock()
         self._moment = 0.0
 
+    def ahead(self, calls: int) -> float:
+        """Take the turns of so many calls; returns the seconds until the first of them, which the caller minds."""
+        return self._wait(calls / self._per_second, (self._burst - calls) / self._per_second)
+
     def __call__(self, calls: int) -> None:
-        wait = self._wait(calls / self._per_second, (self._burst - calls) / self._per_second)
+        wait = self.ahead(calls)
         if wait > LEAST_SLEEP:
             self._sleep(wait)
 

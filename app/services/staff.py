@@ -46,6 +46,7 @@ class StaffForm:
     language: str
     location: str
     active: bool
+    may_grant_credit: bool
     password: str
     password_hash: str
 
@@ -135,6 +136,7 @@ def read_staff(form: Mapping[str, str], *, new: bool) -> StaffForm:
         language,
         form.get("location_id", ""),
         form.get("active", "on") == "on",
+        form.get("may_grant_credit") == "on",
         password,
         _hasher.hash(password) if password else "",
     )
@@ -163,8 +165,10 @@ def write_staff(session: Session, actor: Actor, typed: StaffForm, staff_id: UUID
         person.session_version += 1
     person.name, person.login, person.role = typed.name, typed.login, typed.role
     person.language, person.active = typed.language, typed.active
+    person.may_grant_credit = typed.may_grant_credit
     person.location_id = own_location(session, actor, typed.location)
-    record(session, actor, "staff.saved", person.id, role=typed.role.value, active=typed.active)
+    rights = {"role": typed.role.value, "active": typed.active, "may_grant_credit": typed.may_grant_credit}
+    record(session, actor, "staff.saved", person.id, **rights)
     session.flush()
     return person
 
@@ -263,4 +267,5 @@ def staff_view(person: Staff) -> StaffView:
         person.language,
         person.session_version,
         person.active,
+        person.may_grant_credit,
     )

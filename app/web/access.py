@@ -94,4 +94,5 @@ def actor() -> Actor:
         staff_id=person.id,
         location_id=person.location_id,
         may_manage=person.role in MANAGERS,
+        may_grant=person.role in MANAGERS or person.may_grant_credit,
     )

@@ -15,8 +15,10 @@ from app.web import (
     home,
     join,
     language,
+    links,
     observe,
     office,
+    own,
     poster,
     refusals,
     security,
@@ -44,7 +46,7 @@ def create_app(context: Context) -> Flask:
         once_key=lambda: secrets.token_urlsafe(16),
         settings=context.settings,
     )
-    for module in (home, health, staff, join, card, till, office, poster, api, apple, google, sms):
+    for module in (home, health, staff, join, card, own, links, till, office, poster, api, apple, google, sms):
         app.register_blueprint(module.blueprint)
     app.wsgi_app = apple_door.Door(app, context)  # type: ignore[method-assign]
     return app

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.i18n import LANGUAGES, N_
-from app.services import join_codes, limits, members, messages, programs
+from app.services import consents, join_codes, limits, members, messages, programs
 from app.services.context import Actor
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import FormReader
@@ -92,9 +92,7 @@ def _wordings(program: ProgramView) -> dict[str, str]:
     """What is agreed to, word by word as on the page."""
     return {
         "terms": text().gettext(N_("I accept the terms of %(name)s."), name=program.name),
-        "sms_marketing": text().gettext(
-            N_("%(name)s may send me offers by SMS. I can stop them at any time."), name=program.organization_name
-        ),
+        consents.OFFERS_BY_SMS: consents.wording(consents.OFFERS_BY_SMS, True, program.organization_name, text()),
     }
 
 

@@ -1,5 +1,8 @@
 """Which language a page speaks: what the visitor chose, else what the page is for, else what the browser prefers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Flask, g, has_request_context, request
 
 from app.i18n import LANGUAGES, Translator, translator
@@ -21,6 +24,17 @@ def text() -> Translator:
 def prefer(language: str) -> None:
     """The page belongs to someone who speaks this language; a visitor's own choice still wins."""
     g.text = translator(_chosen() or language)
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """What is made inside speaks to customers, in this language; the page around it to whoever prints it."""
+    own = text()
+    g.text = translator(language)
+    try:
+        yield
+    finally:
+        g.text = own
 
 
 def _chosen() -> str:

@@ -1,17 +1,14 @@
 """The poster that invites people to join, for printing on A4 or A5."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from flask import Blueprint, g, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from markupsafe import Markup
 
-from app.i18n import LANGUAGES, translator
+from app.i18n import LANGUAGES
 from app.services import join_codes, members, programs
 from app.services.programs import ProgramView
 from app.web.access import OFFICE, actor, ctx, staff_only
 from app.web.brand import brand_colors, stamps_picture
-from app.web.language import text
+from app.web.language import speaking, text
 from app.web.qr import qr_svg
 from sms.phones import shown
 
@@ -32,7 +29,7 @@ def page() -> str:
     size = size if size in SIZES else SIZES[0]
     short_path = url_for("join.form", slug=program.slug)
     link = ctx().settings.base_url + url_for("join.form", slug=program.slug, via=via or None)
-    with _speaking(language):
+    with speaking(language):
         sheet = render_template(
             "poster/sheet.html",
             program=program,
@@ -59,14 +56,3 @@ def _texting(program: ProgramView, via: str) -> dict[str, str]:
     number = ctx().settings.texting_number
     code = join_codes.active_code(ctx(), program.id, via) if number else ""
     return {"code": text().digits(code), "number": text().digits(shown(number, program.country))} if code else {}
-
-
-@contextmanager
-def _speaking(language: str) -> Iterator[None]:
-    """The poster speaks to customers, the page around it to whoever prints it."""
-    own = text()
-    g.text = translator(language)
-    try:
-        yield
-    finally:
-        g.text = own

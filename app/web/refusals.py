@@ -41,7 +41,11 @@ def install(app: Flask) -> None:
 
 
 def _refused(error: Refused) -> tuple[str, int] | Response:
-    return _answer(error.kind, error.status, error.text(text()))
+    answer = _answer(error.kind, error.status, error.text(text()))
+    minutes = error.params.get("minutes")
+    if error.status == 429 and isinstance(answer, Response) and isinstance(minutes, int):
+        answer.headers["Retry-After"] = str(60 * minutes)
+    return answer
 
 
 def _invalid(error: InvalidForm) -> tuple[str, int] | Response:

@@ -61,8 +61,7 @@ def test_an_error_stands_at_its_field_and_what_was_typed_stays(phone: Page, live
     expect(phone.get_by_label("I accept the terms")).to_be_checked()
 
 
-@pytest.mark.parametrize("language", ["en", "fa"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fa", "dark")])
 def test_the_join_page_is_accessible_and_fits(phone: Page, live: Live, language: str, scheme: str) -> None:
     live.shop.change_program(theme="light", brand_color="#f2c14e", stamps_needed="30", name="K" * 60)
     phone.emulate_media(color_scheme=scheme)

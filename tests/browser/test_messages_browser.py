@@ -36,9 +36,7 @@ def test_the_parts_of_a_message_are_counted_as_it_is_typed(page: Page, live: Liv
     expect(page.get_by_label("Text")).to_have_value("")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "fa"])
-@pytest.mark.parametrize("window", ["page", "phone"])
+@pytest.mark.parametrize(("window", "language", "scheme"), [("page", "en", "light"), ("phone", "fa", "dark")])
 def test_every_page_of_messages_is_accessible_and_fits(
     request: pytest.FixtureRequest, live: Live, window: str, language: str, scheme: str
 ) -> None:

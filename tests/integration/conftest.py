@@ -1,6 +1,6 @@
 """An app over the test's connections, and clients that are signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
@@ -13,11 +13,12 @@ from tests.factories import PASSWORD, Shop
 
 
 @pytest.fixture
-def app(ctx: Context) -> Flask:
+def app(ctx: Context) -> Iterator[Flask]:
     """The web application. CSRF tokens are not asked for; test_web_security.py turns them on."""
     made = create_app(ctx)
     made.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    return made
+    yield made
+    made.extensions["leima_clicks"].close()  # else it writes into the next test's database
 
 
 @pytest.fixture

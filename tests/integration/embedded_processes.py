@@ -15,8 +15,9 @@ from app.embedded.folder import is_locked
 
 NAMES = ("supervisor", "postgres", "valkey")
 USER = """
-import json, pathlib, sys
+import json, pathlib, signal, sys
 from app.embedded import start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells have it ignored
 with start(pathlib.Path(sys.argv[1]), durable=False) as engines:
     print(json.dumps([engines.database_url, engines.redis_url]), flush=True)
     sys.stdin.read()

@@ -14,14 +14,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from app import clock
 from app import settings as settings_module
 from app.cli import doctor_delivery
 from app.cli.main import main
+from app.db.credit import Credit
 from app.db.delivery import Channel, OutboxRow, OutboxState
-from app.services import doorbell
+from app.services import credits, doorbell
 from app.services.context import Context
 from app.settings import Settings
 from certs import development, identity
@@ -124,6 +125,14 @@ def test_the_doctor_finds_a_balance_that_is_not_its_ledger(leima: Callable[..., 
     done = leima("doctor")
     assert 1 == done.exit_code
     assert f"member {member.id}: 3 stamps cached, 0 in the ledger" in done.stdout
+
+
+def test_the_doctor_finds_codes_whose_pepper_is_lost(leima: Callable[..., Result], shop: Shop):
+    last_day = (clock.now() + timedelta(days=9)).date().isoformat()
+    credits.grant(shop.ctx, shop.owner, shop.member().id, {"amount": "5", "last_day": last_day, "sms": "on"}, key="k")
+    with shop.ctx.sessions.begin() as session:
+        session.execute(update(Credit).values(pepper_id="lost"))
+    assert "pepper lost is missing" in leima("doctor").output
 
 
 def test_the_doctor_finds_a_programme_that_nobody_can_manage(leima: Callable[..., Result], shop: Shop):
@@ -376,7 +385,9 @@ def outbox_row(shop: Shop, state: OutboxState, due_at: datetime) -> None:
 def test_the_doctor_says_when_no_worker_has_signed_in(leima: Callable[..., Result], shop: Shop):
     done = leima("doctor")
     assert 0 == done.exit_code
-    assert "no worker is running for apple, google, sms, refresh: start `python worker.py`" in done.stdout
+    assert (
+        "no worker is running for apple, google, sms, refresh, task, campaign: start `python worker.py`" in done.stdout
+    )
 
 
 def test_the_doctor_finds_what_nobody_delivers(leima: Callable[..., Result], shop: Shop):

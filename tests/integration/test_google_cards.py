@@ -23,6 +23,7 @@ from passes.google.account import Account
 from passes.google.client import LARGEST_BATCH
 from sandbox.google import GoogleSandbox
 from sandbox.google_faults import Fault
+from tests.integration.credit_shop import grant
 from tests.integration.google_shop import GoogleShop, fresh, google_shop, loaded
 
 
@@ -201,6 +202,14 @@ def test_labels_beside_numbers_fit_on_every_phone(kulma: GoogleShop, language: s
     (card,) = shown.values()
     for points in (card.body["loyaltyPoints"], card.body["secondaryLoyaltyPoints"]):
         assert "…" not in json.dumps(points, ensure_ascii=False)
+
+
+def test_google_is_told_of_credit_with_its_last_day(kulma: GoogleShop):
+    member = kulma.shop.member()
+    grant(kulma.shop, member, last_day="2030-12-31")
+    (card,) = google_cards.describe(kulma.ctx, [member.card_id]).values()
+    (told,) = (text for text in card.body["textModulesData"] if text["id"] == "credit")
+    assert ("Credit", "€12.50, until 31 Dec 2030") == (told["header"], told["body"])
 
 
 def test_many_cards_are_sent_together_with_the_same_few_queries(kulma: GoogleShop):

@@ -332,7 +332,7 @@ def test_a_member_is_found_by_a_part_of_name_or_number(shop: Shop, typed: str) -
 
 def test_who_may_not_see_numbers_cannot_search_for_them_either(shop: Shop) -> None:
     shop.member(7, name="Aino")
-    found, _ = member_search.search(shop.ctx, shop.actor(Role.MARKETER), "0401230007", by_number=False)
+    found, _ = member_search.search(shop.ctx, shop.actor(Role.MARKETER), "040123000", by_number=False)
     assert [] == found
     assert [] == member_search.search(shop.ctx, shop.owner, "%")[0]
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.db.ledger import AuditEntry
 from app.db.people import Consent, Role
-from app.services import conversations, join_codes, messages
+from app.services import conversations, join_codes, messages, sms_rules
 from app.services.context import Context
 from app.services.views import MemberView
 from app.web.factory import create_app
@@ -127,6 +127,8 @@ def test_a_message_by_hand_goes_once_however_often_the_form_is_sent(
 
 
 def test_an_offer_goes_only_to_who_agreed_to_offers(desk: SmsShop, office: SignIn, erin: MemberView) -> None:
+    never_quiet = {"number_daily_cap": "20", "quiet_from": "00:00", "quiet_until": "00:00"}
+    sms_rules.save(desk.ctx, desk.shop.owner, never_quiet)
     offer = {"text": "Buns today", "kind": "marketing", "key": "one"}
     manager = office(Role.MANAGER)
     assert 303 == manager.post(page_of(erin), data=offer).status_code

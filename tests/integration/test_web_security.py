@@ -34,6 +34,8 @@ def sample(rule: Rule) -> str:
     for name in rule.arguments:
         kind = type(rule._converters[name]).__name__.removesuffix("Converter").lower()
         values[name] = SAMPLES.get({"uuid": "uuid", "integer": "int"}.get(kind, kind), "x")
+        if kind == "any":
+            values[name] = min(rule._converters[name].items)
     built = rule.build(values)
     assert built is not None
     return str(built[1])
@@ -73,6 +75,16 @@ PUBLIC = {
     "join.picture",
     "join.send_link",
     "join.submit",
+    "links.follow",
+    "links.offers",
+    "links.start_again",
+    "links.stop",
+    "own.data",
+    "own.friend",
+    "own.hear",
+    "own.page",
+    "own.receipts",
+    "own.save_details",
     "sms.twilio_inbound",
     "sms.twilio_status",
     "staff.check",

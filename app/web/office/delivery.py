@@ -15,6 +15,8 @@ _CHANNELS = {
     Channel.APPLE: N_("Apple Wallet"),
     Channel.GOOGLE: N_("Google Wallet"),
     Channel.REFRESH: N_("All wallets"),
+    Channel.TASK: N_("Long work"),
+    Channel.CAMPAIGN: N_("Campaigns"),
 }
 _WALLETS = {Wallet.APPLE: N_("Apple Wallet"), Wallet.GOOGLE: N_("Google Wallet")}
 

@@ -20,28 +20,64 @@ ROLE_NAMES = {
     Role.MARKETER: N_("Marketer"),
     Role.CASHIER: N_("Cashier"),
 }
-# (endpoint, shown name, who may open it). The page is marked for every endpoint that begins like its own.
-_PAGES = (
-    ("office.overview", N_("Overview"), OFFICE),
-    ("office.program", N_("Programme"), MANAGERS),
-    ("office.locations", N_("Locations"), MANAGERS),
-    ("office.staff", N_("Staff"), MANAGERS),
-    ("office.members", N_("Members"), OFFICE),
-    ("office.messages", N_("Messages"), OFFICE),
-    ("office.join_codes", N_("Join codes"), MANAGERS),
-    ("office.delivery", N_("Wallets"), OFFICE),
-    ("poster.page", N_("Poster"), OFFICE),
-    ("office.keys", N_("API keys"), OWNERS),
+# The office's areas, and the pages in each: (endpoint, shown name, who may open it). A page is marked for every
+# endpoint that begins like its own.
+_AREAS = (
+    (
+        N_("Overview"),
+        (
+            ("office.overview", N_("Overview"), OFFICE),
+            ("office.insights", N_("Insights"), OFFICE),
+        ),
+    ),
+    (
+        N_("Programme"),
+        (
+            ("office.program", N_("Card and stamps"), MANAGERS),
+            ("office.locations", N_("Locations"), MANAGERS),
+            ("office.staff", N_("Staff"), MANAGERS),
+            ("office.join_codes", N_("Join codes"), MANAGERS),
+            ("poster.page", N_("Poster"), OFFICE),
+            ("office.keys", N_("API keys"), OWNERS),
+        ),
+    ),
+    (
+        N_("Members"),
+        (
+            ("office.members", N_("Members"), OFFICE),
+            ("office.segments", N_("Segments"), OFFICE),
+            ("office.audience", N_("Ad audiences"), MANAGERS),
+            ("office.guard", N_("Guard"), MANAGERS),
+        ),
+    ),
+    (
+        N_("Credit"),
+        (
+            ("office.classes", N_("Classes and credit"), OFFICE),
+            ("office.code_groups", N_("Coupon codes"), OFFICE),
+            ("office.credit_rules", N_("Credit rules"), MANAGERS),
+        ),
+    ),
+    (
+        N_("Messages"),
+        (
+            ("office.campaigns", N_("Campaigns"), OFFICE),
+            ("office.messages", N_("Messages"), OFFICE),
+            ("office.sms_rules", N_("SMS settings"), MANAGERS),
+        ),
+    ),
+    (N_("Wallets"), (("office.delivery", N_("Wallets"), OFFICE),)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One entry of the office's navigation."""
+    """One entry of the office's navigation. An area leads to the first of its pages."""
 
     name: str
     address: str
     here: bool
+    pages: tuple["Way", ...] = ()
 
 
 @blueprint.app_context_processor
@@ -60,13 +96,18 @@ def has_page(endpoint: str) -> bool:
 
 
 def ways() -> list[Way]:
-    """The office pages that the signed-in person may open."""
+    """The areas and pages of the office that the signed-in person may open."""
     person = current_staff()
-    return [
-        Way(text().gettext(name), url_for(endpoint), (request.endpoint or "").startswith(endpoint))
-        for endpoint, name, roles in _PAGES
-        if person is not None and person.role in roles and has_page(endpoint)
-    ]
+    areas = []
+    for name, listed in _AREAS:
+        pages = tuple(
+            Way(text().gettext(shown), url_for(endpoint), (request.endpoint or "").startswith(endpoint))
+            for endpoint, shown, roles in listed
+            if person is not None and person.role in roles and has_page(endpoint)
+        )
+        if pages:
+            areas.append(Way(text().gettext(name), pages[0].address, any(page.here for page in pages), pages))
+    return areas
 
 
 def role_name(role: Role) -> str:

@@ -8,9 +8,10 @@ from werkzeug.wrappers import Response
 from app.db.people import MemberStatus
 from app.i18n import LANGUAGES
 from app.loyalty.card_codes import grouped
-from app.services import member_search, programs, till
+from app.services import member_search, old_cards, programs, receipts, till
 from app.services import members as book
 from app.web.access import MANAGERS, OFFICE, actor, ctx, staff_only
+from app.web.office.credit import shown_credit
 from app.web.office.frame import blueprint
 from sms.phones import masked, shown
 
@@ -31,6 +32,11 @@ def members_found() -> str:
 @blueprint.get("/members/<uuid:member_id>")
 @staff_only(*OFFICE)
 def members_one(member_id: UUID) -> str:
+    return member_page(member_id)
+
+
+def member_page(member_id: UUID, **more: object) -> str:
+    """One member, with `more` for a form on their page that was wrong."""
     here = actor()
     member = book.by_id(ctx(), here, member_id)
     program = programs.get(ctx(), here.program_id)
@@ -42,8 +48,12 @@ def members_one(member_id: UUID) -> str:
         card_code=grouped(member.card_code),
         language=LANGUAGES[member.language],
         history=till.history(ctx(), here, member.id, limit=50),
+        receipts=receipts.newest(ctx(), here, member.id),
         card_url=book.card_url(ctx(), member) if here.may_manage else "",
         may_manage=here.may_manage,
+        old_cards=old_cards.of_member(ctx(), here, member.id),
+        **shown_credit(program, member.id),
+        **more,
     )
 
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from app.db.delivery import Channel
 from app.i18n import N_
-from app.services import conversations, delivery_overview, outbox, programs, sms_by_hand
+from app.services import conversations, delivery_overview, outbox, programs, sms_by_hand, sms_spending
 from app.services.conversations import Thread
 from app.services.errors import InvalidForm
 from app.services.sms_by_hand import MOST_PARTS
@@ -49,6 +49,7 @@ def messages() -> str:
         program=program,
         flagged=conversations.flagged(ctx(), here) if after is None else [],
         given_up=conversations.given_up(ctx(), here) if after is None else 0,
+        spending=sms_spending.standing(ctx(), here.program_id),
         may_manage=here.may_manage,
         conversations=found,
         more=more,
@@ -95,8 +96,14 @@ def messages_answer(message_id: UUID) -> Response | str | tuple[str, int]:
 @blueprint.post("/messages/count")
 @staff_only(*MANAGERS)
 def messages_count() -> str:
-    """What the text would cost, as it is typed."""
-    return _count(request.form.get("text", ""))
+    """What the text would cost, as it is typed, to the person of ?member= or of the message ?message=."""
+    member_id, message_id = request.args.get("member", type=UUID), request.args.get("message", type=UUID)
+    thread = None
+    if member_id is not None:
+        thread = conversations.with_member(ctx(), actor(), member_id)
+    elif message_id is not None:
+        thread = conversations.with_sender(ctx(), actor(), message_id)
+    return _count(request.form.get("text", ""), thread)
 
 
 @blueprint.post("/messages/<uuid:message_id>/settle")
@@ -147,7 +154,7 @@ def _page(
         phone=_phone(thread.phone, program.country),
         form=typed,
         errors=errors or {},
-        count=_count(typed.get("text", "")) if counted or typed.get("text") else "",
+        count=_count(typed.get("text", ""), thread) if counted or typed.get("text") else "",
         kinds=[
             ("service", text().gettext("A service message: something that this person needs to know")),
             ("marketing", text().gettext("An offer: only for those who agreed to get offers")),
@@ -158,12 +165,18 @@ def _page(
     )
 
 
-def _count(typed: str) -> str:
+def _count(typed: str, thread: Thread | None) -> str:
     """What is being typed costs, in a fragment of the page."""
     sent, count = sms_by_hand.written(typed)
     as_typed = count_parts(typed.replace("\r\n", "\n").strip())
     return render_template(
-        "office/_sms_count.html", sent=sent, count=count, saved=as_typed.parts - count.parts, most=MOST_PARTS
+        "office/_sms_count.html",
+        sent=sent,
+        count=count,
+        saved=as_typed.parts - count.parts,
+        most=MOST_PARTS,
+        cost_micro=sms_by_hand.cost_micro(ctx(), actor(), thread, count.parts) if thread is not None else 0,
+        currency=programs.get(ctx(), actor().program_id).currency,
     )
 
 

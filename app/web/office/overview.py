@@ -2,7 +2,7 @@
 
 from flask import render_template
 
-from app.services import delivery_overview, programs
+from app.services import delivery_overview, guard_desk, programs, sms_spending
 from app.services import overview as numbers
 from app.web.access import OFFICE, actor, ctx, staff_only
 from app.web.office.frame import blueprint
@@ -17,5 +17,8 @@ def overview() -> str:
         program=programs.get(ctx(), here.program_id),
         set_up=numbers.set_up(ctx(), here),
         numbers=numbers.numbers(ctx(), here),
+        spending=sms_spending.standing(ctx(), here.program_id),
+        may_manage=here.may_manage,
+        alerts=guard_desk.waiting(ctx(), here),
         installed=delivery_overview.installed(ctx(), here),
     )

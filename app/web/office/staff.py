@@ -53,6 +53,7 @@ def staff_edit(staff_id: UUID) -> str:
         "language": person.language,
         "location_id": str(person.location_id or ""),
         "active": "on" if person.active else "",
+        "may_grant_credit": "on" if person.may_grant_credit else "",
     }
     return _page(person, form, {})
 

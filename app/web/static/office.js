@@ -3,7 +3,7 @@
 for (const element of document.querySelectorAll("[data-live]")) element.hidden = false;
 
 // On a phone the way between the pages is wider than the window: the page that is open must be seen in it.
-document.querySelector(".ways [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+document.querySelectorAll(".ways [aria-current]").forEach((way) => way.scrollIntoView({ block: "nearest", inline: "center" }));
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const field = document.getElementById(button.dataset.copy);
@@ -20,6 +20,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  if ("again" in form.dataset) return; // saves or prints, and may be wanted twice
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
 });
