@@ -37,6 +37,15 @@ class ObjectPut:
     """Google does not have it yet, as far as we know: saves one call."""
 
 
+@dataclass(frozen=True, slots=True)
+class MessagePut:
+    """A message (see passes.google.objects.message) that an object's card should have."""
+
+    object_id: str
+    message: Json
+    notify: bool = False
+
+
 def _no_pace(calls: int) -> None:
     """For callers that make few calls."""
 
@@ -93,6 +102,14 @@ class GoogleWallet:
     def add_message(self, object_id: str, message: Json, notify: bool = False) -> Outcome:
         """Add a message to the object's card. With `notify`, phones tell of it, while the quota lasts."""
         return self._carry_out(Call("addMessage", "loyaltyObject", object_id, message, notify))
+
+    def add_messages(self, messages: Sequence[MessagePut]) -> list[Outcome]:
+        """Add a message to each of many cards, in batches; the outcomes are in the order of `messages`."""
+        calls = [Call("addMessage", "loyaltyObject", one.object_id, one.message, one.notify) for one in messages]
+        results: list[Outcome] = []
+        for start in range(0, len(calls), LARGEST_BATCH):
+            results += self._carry_out_together(calls[start : start + LARGEST_BATCH])
+        return results
 
     def get(self, resource: Resource, resource_id: str) -> tuple[Outcome, Json]:
         """The class or object as Google has it; empty unless the outcome is DONE."""
