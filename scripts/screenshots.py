@@ -131,8 +131,8 @@ def messages_pictures(browser: Browser, told: dict[str, Any]) -> None:
         give_credit(office, told, who)
     code = code_of(office, told, member)
     office.goto(told["till_url"])
-    office.keyboard.type(code)
-    office.keyboard.press("Enter")
+    office.locator("#code").fill(code)
+    office.locator("#code").press("Enter")
     expect(office.get_by_role("heading", name="Credit: €12.50")).to_be_visible()
     take(office, "till-credit")
     campaign(office, told)
@@ -155,8 +155,8 @@ def found_member(page: Page, told: dict[str, Any], number: int) -> dict[str, Any
 
 def give_credit(office: Page, told: dict[str, Any], member: dict[str, Any]) -> None:
     office.goto(f"{told['base_url']}/office/members/{member['id']}/credit")
-    office.get_by_label("Amount").fill("12.50")
-    office.get_by_label("Last day").fill((clock.now().date() + timedelta(days=30)).isoformat())
+    office.locator("#amount").fill("12.50")
+    office.locator("#last_day").fill((clock.now().date() + timedelta(days=30)).isoformat())
     take(office, "office-credit")
     office.locator("main form button.primary").click()
     expect(office.get_by_text("€12.50").first).to_be_visible()
