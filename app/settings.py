@@ -13,8 +13,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from app import settings_checks
+
 PREFIX = "LEIMA_"
-LEAST_GRACE_SECONDS = 60  # Twilio lists a message within seconds; in production nobody should try how fast
 CODE_PEPPER_SHORTEST = 32  # characters
 
 
@@ -164,64 +165,14 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_a_demo(cls, values: dict[str, object]) -> dict[str, object]:
-        """A demo has no SMS provider: its members get their link on the page."""
+        """In a demo new members get their link on the page, so that nobody has to look for it on a pretend phone."""
         return {"card_link": "page"} | values if values.get("env") == "demo" else values
 
     @model_validator(mode="after")
-    def _production(self) -> "Settings":
-        problems = [*self._wallet_problems(), *self._sms_problems()]
-        secret = self.secret_key.get_secret_value()
-        if secret and len(secret) < 32:
-            problems.append("LEIMA_SECRET_KEY must have at least 32 characters")
-        if self.env == "production":
-            if not secret:
-                problems.append(
-                    "LEIMA_SECRET_KEY is missing. Make one with: "
-                    'python3 -c "import secrets; print(secrets.token_urlsafe(48))", and keep it in a safe place'
-                )
-            if not self.public_url:
-                problems.append("LEIMA_PUBLIC_URL is missing. It is the address under which phones reach Leima")
-            elif not self.public_url.startswith("https://"):
-                problems.append("LEIMA_PUBLIC_URL must start with https:// in production: wallets refuse anything else")
-        if problems:
+    def _together(self) -> "Settings":
+        if problems := list(settings_checks.problems(self)):
             raise ValueError("\n".join(problems))
         return self
-
-    def _wallet_problems(self) -> Iterator[str]:
-        if self.wallet_url and not self.wallet_url.startswith("https://"):
-            yield "LEIMA_WALLET_URL must start with https://: wallets refuse anything else"
-        if self.google_issuer_id and not self.google_issuer_id.isdigit():
-            yield "LEIMA_GOOGLE_ISSUER_ID must be a number: find it in the Google Pay & Wallet Console"
-        if self.google_issuer_id and not self.google_account.get_secret_value():
-            yield "LEIMA_GOOGLE_ACCOUNT is missing: point LEIMA_GOOGLE_ACCOUNT_FILE to the service account's JSON key"
-        if self.apns_key.get_secret_value() and not (self.apns_key_id and self.apns_team_id):
-            yield "LEIMA_APNS_KEY needs LEIMA_APNS_KEY_ID and LEIMA_APNS_TEAM_ID too"
-        if not re.fullmatch(r"[\w.-]+:\d{1,5}", self.apns_address):
-            yield "LEIMA_APNS_ADDRESS must be host:port, for example api.push.apple.com:443"
-
-    def _sms_problems(self) -> Iterator[str]:
-        if self.sms_provider == "twilio":
-            if not self.twilio_account_sid.startswith("AC"):
-                yield "LEIMA_TWILIO_ACCOUNT_SID is missing: it starts with AC, on the front page of Twilio's console"
-            token_free = self.twilio_shared and self.twilio_api_key
-            if not self.twilio_auth_token.get_secret_value() and not token_free:
-                yield (
-                    "LEIMA_TWILIO_AUTH_TOKEN is missing: Twilio signs what it posts to us with it, unless there are "
-                    "LEIMA_TWILIO_SHARED_KEYS, and sends with it, unless there is LEIMA_TWILIO_API_KEY"
-                )
-            if bool(self.twilio_api_key) != bool(self.twilio_api_secret.get_secret_value()):
-                yield "LEIMA_TWILIO_API_KEY and LEIMA_TWILIO_API_SECRET belong together: set both, or neither"
-            if not self.sms_sender:
-                yield "LEIMA_SMS_SENDER is missing: the number or Messaging Service that SMS come from"
-        if not all(self.twilio_shared.values()):
-            yield "LEIMA_TWILIO_SHARED_KEYS must be pairs such as id=secret, with spaces between them"
-        if self.sms_grace_seconds <= self.sms_answer_seconds:
-            yield "LEIMA_SMS_GRACE_SECONDS must be longer than LEIMA_SMS_ANSWER_SECONDS: an answer may still come"
-        least = max(LEAST_GRACE_SECONDS, 4 * self.sms_answer_seconds)
-        if self.env == "production" and self.sms_grace_seconds < least:
-            yield f"LEIMA_SMS_GRACE_SECONDS must be at least {least:.0f}: sooner, messages may go out twice"
-        if self.sms_provider == "gateway" and not self.sms_gateway.get_secret_value():
-            yield "LEIMA_SMS_GATEWAY is missing: point LEIMA_SMS_GATEWAY_FILE to the gateway's description"
 
     @property
     def wallet_base_url(self) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.db.delivery import AppleRegistration, Channel, GoogleObject, InstallEvent, OutboxRow, OutboxState, Wallet
 from app.db.people import Member, MemberCard, MemberStatus
-from app.services import google_cards, outbox
+from app.services import dead_rows, google_cards
 from app.services.context import Actor, Context
+from app.services.dead_rows import DeadRow
 from app.services.delivery_reasons import in_words
-from app.services.outbox import DeadRow
 
 # SMS have a page of their own.
 WALLETS = tuple(channel for channel in Channel if channel is not Channel.SMS)
@@ -144,7 +144,7 @@ def installed(ctx: Context, actor: Actor) -> Installed:
 def delivery(ctx: Context, actor: Actor) -> Delivery:
     """How delivery stands for the actor's programme."""
     program_id = actor.program_id
-    dead = outbox.dead(ctx, program_id, SHOWN, WALLETS)
+    dead = dead_rows.newest(ctx, program_id, SHOWN, WALLETS)
     in_wallets = installed(ctx, actor)
     again = _tried_again(program_id)
     with ctx.sessions() as session:

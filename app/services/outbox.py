@@ -1,7 +1,7 @@
 """The outbox: rows written with the change that they announce, claimed in batches, and kept until they were told."""
 
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -115,8 +115,8 @@ def claim(ctx: Context, channel: Channel, limit: int) -> list[Claimed]:
 def _taking(channel: Channel, limit: int, now: datetime) -> ReturningUpdate[OutboxRow]:
     other = aliased(OutboxRow)
     same = and_(other.channel == channel, other.subject_id == OutboxRow.subject_id)
-    being_told = select(other.id).where(same, _stands(other, OutboxState.LEASED), other.due_at > now).exists()
-    is_due = and_(OutboxRow.channel == channel, ~_stands(OutboxRow, OutboxState.DEAD), OutboxRow.due_at <= now)
+    being_told = select(other.id).where(same, stands(other, OutboxState.LEASED), other.due_at > now).exists()
+    is_due = and_(OutboxRow.channel == channel, ~stands(OutboxRow, OutboxState.DEAD), OutboxRow.due_at <= now)
     # A CTE, because PostgreSQL may run a sub-select with a limit more than once, and so take more than the limit.
     due = (
         select(OutboxRow.id)
@@ -165,14 +165,14 @@ def failed(ctx: Context, row: Claimed, error: str, *, permanent: bool, retry_aft
         elif session.execute(delete(OutboxRow).where(_still_ours([row])).returning(OutboxRow.id)).scalar() is not None:
             seconds = min(retry_after or delay(row.attempts), LONGEST_DELAY)
             due_at = now + timedelta(seconds=seconds)
-            _again(session, row, due_at, row.payload, since=row.since, attempts=row.attempts, error=error[:300])
+            again(session, row, due_at, row.payload, since=row.since, attempts=row.attempts, error=error[:300])
 
 
 def go_on(ctx: Context, row: Claimed, payload: Mapping[str, object], *, seconds: float) -> None:
     """There is more to do for this row's subject in some seconds, unless a change that came meanwhile asks for all."""
     due_at = clock.now() + timedelta(seconds=seconds)
     with _bookkeeping(ctx) as session:
-        _again(session, row, due_at, payload, since=due_at)
+        again(session, row, due_at, payload, since=due_at)
 
 
 def delay(attempts: int) -> float:
@@ -182,55 +182,11 @@ def delay(attempts: int) -> float:
 
 def due_channels(ctx: Context) -> list[Channel]:
     """Channels with something due: what nobody rang for, retries, and leases that ran out."""
-    alive = and_(~_stands(OutboxRow, OutboxState.DEAD), OutboxRow.due_at <= clock.now())
+    alive = and_(~stands(OutboxRow, OutboxState.DEAD), OutboxRow.due_at <= clock.now())
     asked = [select(OutboxRow.id).where(OutboxRow.channel == channel, alive).exists() for channel in Channel]
     with ctx.sessions() as session:
         found = session.execute(select(*asked)).one()
     return [channel for channel, is_due in zip(Channel, found, strict=True) if is_due]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadRow:
-    """Something that could not be told, for staff to see. `since` is when its newest change was made."""
-
-    id: int
-    channel: Channel
-    subject_id: UUID
-    error: str
-    attempts: int
-    since: datetime
-
-
-def dead(
-    ctx: Context, program_id: UUID, limit: int = 50, channels: Collection[Channel] = tuple(Channel)
-) -> list[DeadRow]:
-    """What could not be told on these channels, the newest first."""
-    with ctx.sessions() as session:
-        rows = session.scalars(
-            select(OutboxRow)
-            .where(
-                OutboxRow.program_id == program_id,
-                _stands(OutboxRow, OutboxState.DEAD),
-                OutboxRow.channel.in_(channels),
-            )
-            .order_by(OutboxRow.id.desc())
-            .limit(limit)
-        )
-        return [DeadRow(row.id, row.channel, row.subject_id, row.error, row.attempts, row.created_at) for row in rows]
-
-
-def revive(ctx: Context, program_id: UUID, row_id: int) -> None:
-    """Try a dead row again, now. One that is not there any more needs no try."""
-    with ctx.sessions.begin() as session:
-        row = session.scalars(
-            delete(OutboxRow)
-            .where(OutboxRow.id == row_id, OutboxRow.program_id == program_id, _stands(OutboxRow, OutboxState.DEAD))
-            .returning(OutboxRow)
-        ).one_or_none()
-        if row is not None:
-            now = clock.now()
-            _again(session, row, now, row.payload, since=now)
-            session.info.setdefault("doorbells", set()).add(row.channel)
 
 
 @contextmanager
@@ -241,7 +197,7 @@ def _bookkeeping(ctx: Context) -> Iterator[Session]:
         yield session
 
 
-def _again(
+def again(
     session: Session,
     row: Claimed | OutboxRow,
     due_at: datetime,
@@ -278,7 +234,7 @@ def _claimed(row: OutboxRow) -> Claimed:
     )
 
 
-def _stands(row: type[OutboxRow], state: OutboxState) -> ColumnElement[bool]:
+def stands(row: type[OutboxRow], state: OutboxState) -> ColumnElement[bool]:
     """As a literal, because PostgreSQL finds its partial indexes by it, also for the plans that it keeps."""
     return row.state == literal(state, OutboxRow.state.type, literal_execute=True)
 
@@ -294,13 +250,13 @@ def _still_ours(rows: Sequence[Claimed]) -> ColumnElement[bool]:
     return and_(
         OutboxRow.id == any_(ids),
         tuple_(OutboxRow.id, OutboxRow.attempts).in_(select(held.c.id, held.c.attempts)),
-        _stands(OutboxRow, OutboxState.LEASED),
+        stands(OutboxRow, OutboxState.LEASED),
     )
 
 
 def _dead_of(rows: Sequence[Claimed]) -> ColumnElement[bool]:
     return and_(
         OutboxRow.channel == rows[0].channel,
-        _stands(OutboxRow, OutboxState.DEAD),
+        stands(OutboxRow, OutboxState.DEAD),
         OutboxRow.subject_id == any_(literal([row.subject_id for row in rows], ARRAY(Uuid))),
     )

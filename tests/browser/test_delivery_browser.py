@@ -7,7 +7,7 @@ from sqlalchemy import delete
 
 from app import clock
 from app.db.delivery import Channel, OutboxRow, OutboxState
-from app.services import outbox
+from app.services import dead_rows
 from app.services.views import MemberView
 from tests.browser.conftest import Live
 from tests.factories import PASSWORD
@@ -74,7 +74,7 @@ def test_an_owner_is_led_to_what_did_not_arrive_and_tries_it_again(
     page.get_by_role("button", name="Try all again").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="What did not arrive")).to_have_count(0)
-    assert [] == outbox.dead(live.shop.ctx, live.shop.program.id)
+    assert [] == dead_rows.newest(live.shop.ctx, live.shop.program.id)
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fa", "dark")])

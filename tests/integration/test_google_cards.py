@@ -15,7 +15,7 @@ from sqlalchemy import event
 from app import wiring
 from app.db.delivery import Channel, GoogleObject, OutboxRow, OutboxState
 from app.db.people import MemberStatus
-from app.services import google_cards, members, outbox
+from app.services import dead_rows, google_cards, members
 from app.services.context import Context
 from app.services.errors import Refused
 from app.services.views import MemberView
@@ -305,7 +305,7 @@ def test_a_fault_waits_or_is_shown_to_staff(
     assert (state, True) == (row.state, row.error.startswith(reason))
     kulma.sandbox.faults.clear()
     if state is OutboxState.DEAD:
-        outbox.revive(kulma.ctx, kulma.shop.program.id, row.id)
+        dead_rows.revive(kulma.ctx, kulma.shop.program.id, row.id)
     else:
         at(datetime.now(UTC) + timedelta(seconds=5))
     kulma.deliver()

@@ -12,7 +12,7 @@ from app import clock
 from app.db.delivery import AppleDevice, Channel, InstallEvent, OutboxRow, OutboxState
 from app.jobs import drain, holding
 from app.jobs.outcome import Outcome
-from app.services import outbox
+from app.services import dead_rows, outbox
 from app.services.outbox import Claimed
 from app.wiring import Identities
 from certs import development
@@ -206,10 +206,10 @@ def test_an_expired_certificate_is_shown_to_staff_and_a_renewed_one_pushes(
     kulma.clients._context = replace(kulma.ctx, identity=lambda _pass_type: expired)
     kulma.stamp(member)
     kulma.deliver()
-    (found,) = outbox.dead(kulma.ctx, kulma.shop.program.id)
+    (found,) = dead_rows.newest(kulma.ctx, kulma.shop.program.id)
     assert (member.card_id, True) == (found.subject_id, found.error.startswith("CertificateExpired: "))
     kulma.clients._context = replace(kulma.ctx, identity=renewed)
-    outbox.revive(kulma.ctx, kulma.shop.program.id, found.id)
+    dead_rows.revive(kulma.ctx, kulma.shop.program.id, found.id)
     kulma.deliver()
     assert ([5, 10], []) == (kulma.pushes(token), kulma.rows())
 
@@ -222,7 +222,7 @@ def test_a_certificate_that_apple_does_not_trust_is_shown_to_staff(
         member = shop.member()
         kulma.register(member, kulma.apns.rules.issue(PASS_TYPE), "device-1")
         kulma.deliver()
-        (found,) = outbox.dead(kulma.ctx, shop.program.id)
+        (found,) = dead_rows.newest(kulma.ctx, shop.program.id)
         assert found.error.startswith("CertificateRefused: ")
 
 
@@ -231,7 +231,7 @@ def test_a_missing_certificate_is_shown_to_staff(kulma: AppleShop, tmp_path: Pat
     kulma.register(member, kulma.apns.rules.issue(PASS_TYPE), "device-1")
     kulma.clients._context = replace(kulma.ctx, identity=Identities(tmp_path).find)
     kulma.deliver()
-    (found,) = outbox.dead(kulma.ctx, kulma.shop.program.id)
+    (found,) = dead_rows.newest(kulma.ctx, kulma.shop.program.id)
     assert found.error.startswith("NoCredentials: ")
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from app.db.delivery import Channel, OutboxRow, OutboxState
-from app.services import outbox
+from app.services import dead_rows, outbox
 from app.services.context import Context
 from app.services.outbox import Claimed
 from tests.factories import Shop
@@ -218,7 +218,7 @@ def test_what_can_not_be_told_is_shown_to_staff_with_the_reason(desk: Desk):
     card = uuid4()
     desk.announce(card)
     desk.fail(desk.claim_one(), "403 BadCertificate", permanent=True)
-    (found,) = outbox.dead(desk.ctx, desk.shop.program.id)
+    (found,) = dead_rows.newest(desk.ctx, desk.shop.program.id)
     assert (card, "403 BadCertificate", 1, NOON) == (found.subject_id, found.error, found.attempts, found.since)
     desk.wait(7 * 86400)
     assert ([], []) == (desk.claim(), outbox.due_channels(desk.ctx))
@@ -240,7 +240,7 @@ def test_a_card_has_one_dead_row_at_most(desk: Desk):
     for error in ("first", "second"):
         desk.announce(card)
         desk.fail(desk.claim_one(), error, permanent=True)
-    assert ["second"] == [row.error for row in outbox.dead(desk.ctx, desk.shop.program.id)]
+    assert ["second"] == [row.error for row in dead_rows.newest(desk.ctx, desk.shop.program.id)]
 
 
 def test_a_success_clears_what_had_failed_for_the_same_card_alone(desk: Desk):
@@ -250,15 +250,15 @@ def test_a_success_clears_what_had_failed_for_the_same_card_alone(desk: Desk):
         desk.fail(desk.claim_one(), permanent=True)
     desk.announce(card)
     outbox.told(desk.ctx, desk.claim())
-    assert [other] == [row.subject_id for row in outbox.dead(desk.ctx, desk.shop.program.id)]
+    assert [other] == [row.subject_id for row in dead_rows.newest(desk.ctx, desk.shop.program.id)]
 
 
 def test_a_dead_row_is_tried_again_on_request(desk: Desk):
     desk.announce(uuid4(), notify=True)
     desk.fail(desk.claim_one(), permanent=True)
-    (found,) = outbox.dead(desk.ctx, desk.shop.program.id)
+    (found,) = dead_rows.newest(desk.ctx, desk.shop.program.id)
     for _ in range(2):  # a double click
-        outbox.revive(desk.ctx, desk.shop.program.id, found.id)
+        dead_rows.revive(desk.ctx, desk.shop.program.id, found.id)
     row = desk.claim_one()
     assert (1, True) == (row.attempts, row.notify)
 
@@ -268,14 +268,14 @@ def test_reviving_leaves_a_newer_change_its_payload(desk: Desk):
     desk.announce(card, payload={"after": "half"})
     desk.fail(desk.claim_one(), permanent=True)
     desk.announce(card, payload={"after": ""})
-    outbox.revive(desk.ctx, desk.shop.program.id, desk.rows()[0].id)
+    dead_rows.revive(desk.ctx, desk.shop.program.id, desk.rows()[0].id)
     assert [{"after": ""}] == [row.payload for row in desk.rows()]
 
 
 def test_another_programmes_dead_row_can_not_be_revived(desk: Desk):
     desk.announce(uuid4())
     desk.fail(desk.claim_one(), permanent=True)
-    outbox.revive(desk.ctx, uuid4(), desk.rows()[0].id)
+    dead_rows.revive(desk.ctx, uuid4(), desk.rows()[0].id)
     assert [OutboxState.DEAD] == desk.states()
 
 

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from app.db.delivery import Channel, Wallet
 from app.i18n import N_
-from app.services import delivery_overview, outbox, programs
+from app.services import dead_rows, delivery_overview, programs
 from app.services.delivery_overview import Person
 from app.web.access import MANAGERS, OFFICE, actor, ctx, staff_only
 from app.web.office.frame import blueprint
@@ -46,7 +46,7 @@ def delivery() -> str:
 @staff_only(*MANAGERS)
 def delivery_retry(row_id: int) -> Response:
     """Trying what is being tried already changes nothing."""
-    outbox.revive(ctx(), actor().program_id, row_id)
+    dead_rows.revive(ctx(), actor().program_id, row_id)
     return redirect(url_for("office.delivery", again=1), 303)
 
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from app.db.delivery import Channel
 from app.i18n import N_
-from app.services import conversations, delivery_overview, outbox, programs, sms_by_hand, sms_spending
+from app.services import conversations, dead_rows, delivery_overview, programs, sms_by_hand, sms_spending
 from app.services.conversations import Thread
 from app.services.errors import InvalidForm
 from app.services.sms_by_hand import MOST_PARTS
@@ -120,7 +120,7 @@ def messages_settle(message_id: UUID) -> Response:
 def messages_retry(message_id: UUID, row_id: int) -> Response:
     """Trying what is being tried already changes nothing; what may have got through is looked for first."""
     thread = conversations.with_sender(ctx(), actor(), message_id)
-    outbox.revive(ctx(), actor().program_id, row_id)
+    dead_rows.revive(ctx(), actor().program_id, row_id)
     return redirect(_address(thread, message_id), 303)
 
 
