@@ -28,13 +28,16 @@ class Identified:
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
 
 
-def text_enum(kind: type[StrEnum]) -> Enum:
-    """An enum kept as text with a CHECK: adding a value later is one cheap constraint, not a type change."""
+def text_enum(kind: type[StrEnum], name: str = "") -> Enum:
+    """An enum kept as text with a CHECK: adding a value later is one cheap constraint, not a type change.
+
+    A table with several columns of one enum gives each its own `name`.
+    """
     return Enum(
         kind,
         native_enum=False,
         create_constraint=True,
-        name=kind.__name__.lower(),
+        name=name or kind.__name__.lower(),
         length=16,
         values_callable=lambda members: [member.value for member in members],
     )

@@ -121,6 +121,7 @@ class Campaign(Identified, Base):
     benefit_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     benefit_name: Mapped[str] = mapped_column(String(60), default="")
     benefit_days: Mapped[int] = mapped_column(SmallInteger, default=14)
+    benefit_type_id: Mapped[UUID | None] = mapped_column(ForeignKey("reward_types.id"))  # else a reward by its name
     version: Mapped[int] = mapped_column(default=1)  # grows with every change; start names the one that was seen
     staff_id: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))
     approved_by: Mapped[UUID | None] = mapped_column(ForeignKey("staff.id"))

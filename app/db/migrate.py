@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from app.db import tables
 
@@ -18,18 +18,37 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 def upgrade(engine: Engine) -> None:
     """Migrate to the newest schema. Processes that start together wait for each other."""
-    config = _config()
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade_within(connection)
+
+
+def upgrade_within(connection: Connection, to: str = "head") -> None:
+    """Migrate to this revision in the caller's transaction. For whoever brings data of that revision."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
 
 
 def pending(engine: Engine) -> bool:
     """Whether the database is behind the code."""
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return bool(current != ScriptDirectory.from_config(_config()).get_current_head())
+        return current(connection) != head()
+
+
+def current(connection: Connection) -> str | None:
+    """The database's revision; None when it has no schema yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str:
+    """The newest revision that this code knows."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def is_known(revision: str) -> bool:
+    """Whether this code can migrate from the revision: one that it does not know is of a newer Leima's."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def differences(engine: Engine) -> list[object]:

@@ -39,14 +39,17 @@ class MemberStatus(StrEnum):
     ACTIVE = "active"
     BLOCKED = "blocked"
     LEFT = "left"
+    ERASED = "erased"  # nothing personal is left; the ledger's sums stay
 
 
 class Member(Identified, Base):
     """A customer in a programme.
 
-    `stamps`, `rewards` and `credit_minor` are cached balances: sums over the ledger, changed in the same transaction.
-    Whoever earns, spends, undoes or expires locks this row first. `next_expiry_at` is when the first living stamp,
-    reward or credit lapses, so that a look at the row tells whether there is anything to settle.
+    `stamps` (of the first stamp card), `rewards`, `credit_minor`, `bonus` and `visits` are cached balances: sums over
+    the ledger, changed in the same transaction. `bonus_earned` is the sum of what purchases earned, whatever was used
+    of it since. Whoever earns, spends, undoes or expires locks this row first. `next_expiry_at` is when the first
+    living stamp, reward, credit or bonus lapses, so that a look at the row tells whether there is anything to settle.
+    Who was erased has no number: `phone` is then "!" and a part of the id.
     """
 
     __tablename__ = "members"
@@ -55,8 +58,11 @@ class Member(Identified, Base):
         CheckConstraint("stamps >= 0", name="stamps"),
         CheckConstraint("rewards >= 0", name="rewards"),
         CheckConstraint("credit_minor >= 0", name="credit_minor"),
+        CheckConstraint("bonus >= 0", name="bonus"),
+        CheckConstraint("visits >= 0", name="visits"),
         Index("ix_members_next_expiry_at", "next_expiry_at", postgresql_where="next_expiry_at IS NOT NULL"),
         Index("ix_members_program_id_joined_at", "program_id", "joined_at"),
+        Index("ix_members_tier_until", "tier_until", postgresql_where="tier_until IS NOT NULL"),
     )
 
     program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
@@ -77,6 +83,12 @@ class Member(Identified, Base):
     last_visit_at: Mapped[datetime | None]  # the newest purchase that stands, and where it was made
     last_location_id: Mapped[UUID | None] = mapped_column(ForeignKey("locations.id"))
     double_until: Mapped[datetime | None]  # until then the stamps of a purchase count twice: a campaign's promise
+    bonus: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # in minor units, or points
+    bonus_earned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    visits: Mapped[int] = mapped_column(default=0, server_default="0")
+    tier_id: Mapped[UUID | None] = mapped_column(ForeignKey("tiers.id"))
+    tier_since: Mapped[datetime | None]
+    tier_until: Mapped[datetime | None]  # when it is looked at next whether the member still has what the tier needs
 
     card: Mapped["MemberCard"] = relationship(back_populates="member", lazy="joined", innerjoin=True)
 
@@ -94,6 +106,7 @@ class MemberCard(Identified, Base):
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"), unique=True)
     code: Mapped[str] = mapped_column(String(16), unique=True)
     link_generation: Mapped[int] = mapped_column(default=1)
+    renewed_at: Mapped[datetime | None]  # when the link was last made anew: whatever led to the old one opens nothing
     link_hash: Mapped[str] = mapped_column(String(64), unique=True)
     version: Mapped[int] = mapped_column(default=1)
     changed_at: Mapped[datetime]

@@ -4,7 +4,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, Identified, text_enum
@@ -18,7 +19,12 @@ class Theme(StrEnum):
 
 
 class Program(Identified, Base):
-    """One loyalty programme. `version` grows with every change that a card shows."""
+    """One loyalty programme. `version` grows with every change that a card shows.
+
+    Its first stamp card is set here, further ones are app.db.stamps.StampCard rows with columns of the same names. A
+    purchase earns a stamp, or one for each full `stamp_per_minor` of it. With `stamp_products` only their lines on a
+    receipt earn: a stamp for each piece, or for each full `stamp_per_minor` that they cost together.
+    """
 
     __tablename__ = "programs"
     __table_args__ = (
@@ -27,6 +33,8 @@ class Program(Identified, Base):
         CheckConstraint("stamp_valid_days IS NULL OR stamp_valid_days > 0", name="stamp_valid_days"),
         CheckConstraint("reward_valid_days IS NULL OR reward_valid_days > 0", name="reward_valid_days"),
         CheckConstraint("join_stamps >= 0 AND join_stamps < stamps_needed", name="join_stamps"),
+        CheckConstraint("birthday_stamps >= 0 AND birthday_stamps < stamps_needed", name="birthday_stamps"),
+        CheckConstraint("stamp_per_minor IS NULL OR stamp_per_minor > 0", name="stamp_per_minor"),
     )
 
     slug: Mapped[str] = mapped_column(String(40), unique=True)
@@ -51,6 +59,10 @@ class Program(Identified, Base):
     smallest_purchase_minor: Mapped[int] = mapped_column(default=0)
     stamp_valid_days: Mapped[int | None]
     join_stamps: Mapped[int] = mapped_column(default=0)
+    birthday_stamps: Mapped[int] = mapped_column(default=0, server_default="0")
+    stamp_card_name: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    stamp_products: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default="[]")
+    stamp_per_minor: Mapped[int | None] = mapped_column(BigInteger)
     reward_name: Mapped[str] = mapped_column(String(60))
     reward_valid_days: Mapped[int | None]
     starts_on: Mapped[date | None]

@@ -14,7 +14,8 @@ class Purchase(Identified, Base):
     """One receipt, or one visit whose sum nobody told (`amount_minor` None).
 
     Without a member it waits under its `phone` until the same number joins. `operation_id` is the ledger's act that
-    it earned, if any. `lines`: [{name, product?, quantity?, amount_minor?}], as the till software sent them.
+    it earned, if any. `lines`: [{name, product?, quantity?, amount_minor?, warranty_months?}], as the till software
+    sent them.
     """
 
     __tablename__ = "purchases"
