@@ -1,12 +1,13 @@
 """The ledger's arithmetic: which lots are left, and what has lapsed.
 
 An earn opens a lot. Spending takes from the lot that lapses first (then the oldest). Undoing a spend gives back to
-the lots that it took from; undoing an earn closes its own lot first and takes what is missing from the others. An
-expiry closes the rest of one lot. Nothing here reads a clock or a database: entries in, lots out.
+the lots that it took from, those that still live first; undoing an earn closes its own lot first and takes what is
+missing from the others. An undo may move less than what it undoes, down to nothing: what was spent or has lapsed since
+stays so. An expiry closes the rest of one lot. Nothing here reads a clock or a database: entries in, lots out.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -16,22 +17,26 @@ class Unit(StrEnum):
     STAMP = "stamp"
     REWARD = "reward"
     CREDIT = "credit"  # in minor units
+    BONUS = "bonus"  # in minor units, or points: as the programme counts
+    VISIT = "visit"
 
 
 class Kind(StrEnum):
-    EARN = "earn"  # a stamp at the till
-    BONUS = "bonus"  # as many stamps again, because a campaign promised double stamps
-    JOIN = "join"  # stamps given for joining
+    EARN = "earn"  # by a purchase at the till, or a visit
+    BONUS = "bonus"  # on top of it: as many stamps again while they count double, points for reaching a threshold
+    JOIN = "join"  # given for joining
+    BIRTHDAY = "birthday"
+    REFERRAL = "referral"  # for a friend who joined, or to the friend
     CONVERT = "convert"  # stamps into a reward: minus on one unit, plus on the other
-    GRANT = "grant"  # credit given, or a reward for which no stamps were taken
-    REDEEM = "redeem"  # a reward or credit used at the till
+    GRANT = "grant"  # credit or bonus given, or a reward for which no stamps were taken
+    REDEEM = "redeem"  # a reward, credit or bonus used at the till
     EXPIRY = "expiry"  # what was not used in time
     UNDO = "undo"  # the reverse of another entry
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the ledger, as far as sums care. `amount` is signed and never 0."""
+    """One row of the ledger, as far as sums care. `amount` is signed; only an undo's may be 0."""
 
     id: UUID
     amount: int
@@ -64,43 +69,68 @@ def lots(entries: Iterable[Entry]) -> list[Lot]:
     The lots are sorted by when they lapse, those that never do last. Raises LedgerError when the entries take more
     than there was.
     """
-    left: dict[UUID, int] = {}
-    expires: dict[UUID, datetime | None] = {}
-    taken: dict[UUID, dict[UUID, int]] = {}
+    book = _replay(entries)
+    return sorted(
+        (Lot(lot, amount, book.expires[lot]) for lot, amount in book.left.items() if amount),
+        key=lambda lot: _lapse_order(lot.expires_at),
+    )
 
-    def take(entry: Entry, amount: int, first: UUID | None = None) -> None:
-        order = sorted(left, key=lambda lot: _lapse_order(expires[lot]))
-        if first is not None:
+
+def came_from(entries: Iterable[Entry], spend_id: UUID) -> dict[UUID, int]:
+    """The lots that a spend took from, and how much of each; empty when it was undone, or took nothing."""
+    return _replay(entries).taken.get(spend_id, {})
+
+
+@dataclass(slots=True)
+class _Book:
+    left: dict[UUID, int] = field(default_factory=dict)
+    expires: dict[UUID, datetime | None] = field(default_factory=dict)
+    taken: dict[UUID, dict[UUID, int]] = field(default_factory=dict)  # spend → lot → how much
+    closed: set[UUID] = field(default_factory=set)
+
+    def take(self, entry: Entry) -> None:
+        order = sorted(self.left, key=lambda lot: _lapse_order(self.expires[lot]))
+        if (first := entry.reverses_id) is not None:
             order = [first, *(lot for lot in order if lot != first)]
-        parts = taken.setdefault(entry.id, {})
+        parts, amount = self.taken.setdefault(entry.id, {}), -entry.amount
         for lot in order:
-            part = min(left[lot], amount)
+            part = min(self.left[lot], amount)
             if part:
-                left[lot] -= part
+                self.left[lot] -= part
                 parts[lot] = parts.get(lot, 0) + part
                 amount -= part
         if amount:
             raise LedgerError(f"entry {entry.id} takes {amount} more than there was")
 
+    def give_back(self, entry: Entry, spend_id: UUID) -> None:
+        parts, amount = self.taken.pop(spend_id, {}), entry.amount
+        for lot in sorted(parts, key=self.closed.__contains__):
+            part = min(parts[lot], amount)
+            self.left[lot] += part
+            amount -= part
+        if amount:
+            raise LedgerError(f"undo {entry.id} gives back what entry {spend_id} did not take")
+
+    def close(self, entry: Entry, lot: UUID) -> None:
+        if self.left.get(lot, 0) != -entry.amount:
+            raise LedgerError(f"expiry {entry.id} does not close the rest of lot {lot}")
+        self.left[lot] = 0
+        self.closed.add(lot)
+
+
+def _replay(entries: Iterable[Entry]) -> _Book:
+    book = _Book()
     for entry in entries:
         if entry.lot_id is not None:
-            if left.get(entry.lot_id, 0) != -entry.amount:
-                raise LedgerError(f"expiry {entry.id} does not close the rest of lot {entry.lot_id}")
-            left[entry.lot_id] = 0
+            book.close(entry, entry.lot_id)
         elif entry.reverses_id is not None and entry.amount > 0:
-            if entry.reverses_id not in taken:
-                raise LedgerError(f"undo {entry.id} gives back what entry {entry.reverses_id} did not take")
-            for lot, part in taken.pop(entry.reverses_id).items():
-                left[lot] += part
+            book.give_back(entry, entry.reverses_id)
         elif entry.amount > 0:
-            left[entry.id] = entry.amount
-            expires[entry.id] = entry.expires_at
-        else:
-            take(entry, -entry.amount, first=entry.reverses_id)
-    return sorted(
-        (Lot(lot, amount, expires[lot]) for lot, amount in left.items() if amount),
-        key=lambda lot: _lapse_order(lot.expires_at),
-    )
+            book.left[entry.id] = entry.amount
+            book.expires[entry.id] = entry.expires_at
+        elif entry.amount < 0:
+            book.take(entry)
+    return book
 
 
 def lapsed(living: Iterable[Lot], at: datetime) -> list[Lot]:

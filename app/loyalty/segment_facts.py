@@ -23,8 +23,9 @@ class FieldType(StrEnum):
     MONEY = "money"  # minor units
     DAY = "day"
     CHOICE = "choice"  # one of `options`
-    THING = "thing"  # the id of one of the programme's `options`: classes, lists, locations, campaigns
+    THING = "thing"  # the id of one of the programme's `options`: classes, lists, locations, campaigns, tiers, groups
     CHANNEL = "channel"  # the tag of a join channel; empty is none
+    ANSWER = "answer"  # the id of a question of the programme's own, a dot, and the number of a choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class Facts:
     wants_offers: bool = False
     class_id: UUID | None = None
     lists: frozenset[UUID] = frozenset()
+    tier_id: UUID | None = None
+    groups: frozenset[UUID] = frozenset()
+    chosen: frozenset[str] = frozenset()  # answers to questions that offer choices
+    nps: str = ""  # app.loyalty.nps.Group of the newest answer
     visits: tuple[Visit, ...] = ()
     wallets: frozenset[str] = frozenset()
     got: frozenset[UUID] = frozenset()  # campaigns that reached them

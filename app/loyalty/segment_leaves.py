@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from app.i18n import LANGUAGES, N_
 from app.loyalty.birthdays import coming
+from app.loyalty.segment_belonging import Chose, InGroup, InTier, Recommends
 from app.loyalty.segment_facts import Facts, Field, Fields, FieldType, Leaf, SegmentError
 
 MOST_DAYS = 3650
@@ -289,8 +290,8 @@ class Campaigned:
 # What the form offers, in its order: what they bought, their card, who they are, what was written to them.
 OFFERED: tuple[tuple[type[Leaf], ...], ...] = (
     (LastVisit, NeverCame, Visits, Spending, LastAt, InClass),
-    (StampsLeft, HoldsReward, HoldsCredit, InWallet),
-    (BirthdayWithin, BornIn, Joined, JoinedVia, Speaks, OnList),
-    (WantsOffers, Campaigned),
+    (StampsLeft, HoldsReward, HoldsCredit, InTier, InWallet),
+    (BirthdayWithin, BornIn, Joined, JoinedVia, Speaks, OnList, InGroup, Chose),
+    (WantsOffers, Campaigned, Recommends),
 )
 LEAVES = {leaf.kind: leaf for group in OFFERED for leaf in group}

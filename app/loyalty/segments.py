@@ -6,6 +6,7 @@
 Members who left or are blocked are never chosen. An 'all' without conditions is every member.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,7 @@ from app.loyalty.segment_leaves import LEAVES
 MOST_DEPTH = 3  # groups in groups, the outermost counted
 MOST_LEAVES = 30
 _LONGEST_CHANNEL = 32
+_ANSWER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,3}")
 
 
 class How(StrEnum):
@@ -147,6 +149,8 @@ def _value(name: str, field: Field, value: object) -> object:
                 return _day(name, value)
             case FieldType.THING, str():
                 return _id(name, value)
+            case FieldType.ANSWER, str() if _ANSWER.fullmatch(value):
+                return value
     raise SegmentError(N_("The value of “%(name)s” cannot be right."), {"name": name}, name)
 
 

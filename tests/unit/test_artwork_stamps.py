@@ -1,7 +1,7 @@
 """The stamp picture: every stamp can be counted, in the wallet and on the page, in both reading directions."""
 
 from io import BytesIO
-from itertools import pairwise
+from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -11,7 +11,7 @@ from PIL import Image
 
 from passes.artwork import stamp_strip, stamp_strip_files, stamp_svg
 from passes.colors import Color, mix, parse
-from passes.stamp_layout import HEIGHT, MAX_STAMPS, WIDTH, place_kinds, stamp_layout
+from passes.stamp_layout import HEIGHT, MAX_STAMPS, WIDTH, place_kinds, stamp_layout, stamp_layouts
 
 COFFEE, CREAM, ORANGE = parse("#3b2314"), parse("#f6e7d0"), parse("#f2a65a")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -137,3 +137,23 @@ def test_an_impossible_card_is_refused(have: int, needed: int) -> None:
         stamp_strip(have, needed, COFFEE, CREAM)
     with pytest.raises(ValueError, match="stamps"):
         stamp_svg(have, needed, COFFEE, CREAM, label="x")
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans())
+def test_several_cards_are_below_one_another_in_one_size_and_within_the_picture(needed: list[int], rtl: bool) -> None:
+    layouts = stamp_layouts(needed, rtl)
+    assert needed == [len(layout.places) for layout in layouts]
+    assert 1 == len({layout.radius for layout in layouts})
+    radius = layouts[0].radius
+    places = [place for layout in layouts for place in layout.places]
+    assert all(radius <= place.x <= WIDTH - radius and radius <= place.y <= HEIGHT - radius for place in places)
+    for one, other in combinations(places, 2):
+        assert (one.x - other.x) ** 2 + (one.y - other.y) ** 2 >= (2 * radius) ** 2
+    for upper, lower in pairwise(layouts):
+        assert max(place.y for place in upper.places) < min(place.y for place in lower.places)
+
+
+@pytest.mark.parametrize("needed", [[], [5, 5, 5, 5], [5, 31], [0]])
+def test_a_picture_has_one_to_three_cards_of_one_to_thirty_stamps(needed: list[int]) -> None:
+    with pytest.raises(ValueError, match="1 to"):
+        stamp_layouts(needed)

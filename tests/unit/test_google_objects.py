@@ -83,6 +83,13 @@ def test_waiting_rewards_stand_beside_the_stamps():
     assert {"string": "2"} == made(rewards=2, rewards_label="Rewards")["secondaryLoyaltyPoints"]["balance"]
 
 
+def test_bonus_is_the_first_number_and_the_stamps_the_second():
+    values = made(bonus=("Bonus", "€12.30"), rewards=2, rewards_label="Rewards")
+    assert ("Bonus", "€12.30") == (values["loyaltyPoints"]["label"], values["loyaltyPoints"]["balance"]["string"])
+    assert made()["loyaltyPoints"] == values["secondaryLoyaltyPoints"]
+    check_fields(values, "LoyaltyObject")
+
+
 def test_the_code_is_a_qr_code_with_its_text_beneath():
     expected = {"type": "QR_CODE", "value": "QMCP54WJ0G1D2MMP", "alternateText": "QMCP 54WJ 0G1D 2MMP"}
     assert expected == made()["barcode"]
@@ -143,6 +150,21 @@ def test_a_message_notifies_only_when_it_is_told_to():
     assert ["TEXT", "TEXT_AND_NOTIFY"] == [message(hello, notify)["messageType"] for notify in (False, True)]
 
 
+def test_texts_for_which_there_is_no_room_are_in_the_last_one_below_their_headers():
+    fields = (*(CardField(f"f{n}", f"Ehto {n}", f"Arvo {n}") for n in range(11)), CardField("end", "", "Loppu"))
+    shown = made({"primary": (), "secondary": (), "auxiliary": (), "back": fields})["textModulesData"]
+    assert [f"Ehto {n}" for n in range(9)] == [text["header"] for text in shown[:-1]]
+    assert {"id": "more-texts", "body": "Ehto 9\nArvo 9\n\nEhto 10\nArvo 10\n\nLoppu"} == shown[-1]
+
+
+def test_the_address_below_a_text_is_a_link_because_phones_open_none_in_texts():
+    field = CardField("survey", "Kysely", "Miten meni?\nhttps://leima.example/n/x1")
+    shown = made({"primary": (), "secondary": (), "auxiliary": (), "back": (field,)})
+    assert {"survey": "Miten meni?"} == texts(shown)
+    (link,) = shown["linksModuleData"]["uris"]
+    assert ("survey", "https://leima.example/n/x1", "Kysely") == (link["id"], link["uri"], link["description"])
+
+
 @pytest.mark.parametrize(
     ("changes", "settings", "word"),
     [
@@ -154,7 +176,6 @@ def test_a_message_notifies_only_when_it_is_told_to():
         ({}, {"hero_url": "hero.png"}, "https://"),
         ({"expires_at": NOW.replace(tzinfo=None)}, {}, "time zone"),
         ({"back": (CardField("Ehdot!", "Ehdot", "Ei mitään"),)}, {}, "key"),
-        ({"back": tuple(CardField(f"f{n}", "Ehdot", "Ei mitään") for n in range(11))}, {}, "at most 10"),
         ({"back": (CardField("terms", "Ehdot", "\ud800"),)}, {}, "half a character"),
         ({}, {"messages": tuple(Message(f"m{n}", "Hei", "Uutta") for n in range(11))}, "at most 10"),
         ({}, {"messages": (Message("m1", "", "Uutta"),)}, "header"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.loyalty.ledger import Entry, LedgerError, balance, lapsed, lots, next_lapse
+from app.loyalty.ledger import Entry, LedgerError, balance, came_from, lapsed, lots, next_lapse
 from app.loyalty.stamps import Obstacle, StampRules, full_cards, lasts_until, obstacle
 
 START = datetime(2027, 1, 1, 12, tzinfo=UTC)
@@ -56,6 +56,21 @@ def test_undoing_an_earn_closes_its_own_lot():
 def test_undoing_an_earn_that_was_partly_spent_takes_the_rest_from_the_others():
     given_first = earn(1, 2, days=5)
     assert [(2, 2)] == left([given_first, earn(2, 3, days=9), spend(3, 1), undo(4, given_first)])
+
+
+def test_undoing_less_than_a_spend_gives_back_to_the_lots_that_still_live():
+    taken = spend(3, 4)
+    entries = [earn(1, 3, days=1), earn(2, 3), taken, earn(4, 1), Entry(number(5), 0, reverses_id=number(9))]
+    assert {number(1): 3, number(2): 1} == came_from(entries, taken.id)
+    entries = [earn(1, 5, days=1), taken, Entry(number(6), -1, lot_id=number(1)), earn(2, 3)]
+    assert {number(1): 4} == came_from(entries, taken.id)
+    assert [(2, 3)] == left([*entries, Entry(number(7), 0, reverses_id=taken.id)])
+
+
+def test_undoing_an_earn_may_take_only_what_is_left():
+    given_first = earn(1, 5)
+    entries = [given_first, spend(2, 3), Entry(number(3), -2, reverses_id=given_first.id)]
+    assert ([], 0) == (left(entries), balance(entries))
 
 
 def test_an_expiry_closes_the_rest_of_its_lot():

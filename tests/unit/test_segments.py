@@ -25,7 +25,8 @@ from app.loyalty.segment_leaves import (
 from app.loyalty.segments import EVERYONE, MOST_LEAVES, Group, How, leaves, matches, read, written
 from tests.segment_trees import NOW, ZONE, some_tree
 
-THINGS = {name: [uuid4()] for name in ("classes", "lists", "locations", "campaigns")}
+THINGS = {name: [uuid4()] for name in ("classes", "lists", "locations", "campaigns", "tiers", "groups")}
+THINGS |= {"answers": [f"{uuid4()}.0"]}  # type: ignore[dict-item] # a question's id, and the number of a choice
 LEAP_CHILD = date(2000, 2, 29)
 
 
