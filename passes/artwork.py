@@ -1,5 +1,6 @@
 """The pictures of a card: its stamps, and the programme's icon and logo from whatever file the owner uploads."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from xml.sax.saxutils import quoteattr
 
@@ -8,7 +9,7 @@ from PIL import Image, ImageOps
 from passes.colors import Color, mix
 from passes.errors import InputError
 from passes.stamp_drawing import TONES, stamp_mark, svg_shape, tile
-from passes.stamp_layout import HEIGHT, WIDTH, place_kinds, shapes, stamp_layout
+from passes.stamp_layout import HEIGHT, WIDTH, place_kinds, shapes, stamp_layout, stamp_layouts
 
 SCALES = {"": 1, "@2x": 2, "@3x": 3}  # the ending of the file name: pixels in a point
 ICON = 38  # points: what the newest systems show, and older ones shrink to their 29
@@ -32,10 +33,12 @@ def stamp_strip_files(
     foreground: Color,
     accent: Color | None = None,
     rtl: bool = False,
+    *,
+    below: Sequence[tuple[int, int]] = (),
 ) -> dict[str, bytes]:
     """strip.png, strip@2x.png and strip@3x.png: 375 x 123 points at one, two and three pixels a point."""
     return {
-        f"strip{ending}.png": stamp_strip(have, needed, background, foreground, accent, scale, rtl)
+        f"strip{ending}.png": stamp_strip(have, needed, background, foreground, accent, scale, rtl, below=below)
         for ending, scale in SCALES.items()
     }
 
@@ -48,18 +51,21 @@ def stamp_strip(
     accent: Color | None = None,
     scale: int = 1,
     rtl: bool = False,
+    *,
+    below: Sequence[tuple[int, int]] = (),
 ) -> bytes:
     """A PNG of `have` stamps on a card of `needed` (1 to 30; have at most needed), in `scale` pixels a point.
 
-    Stamps are in the foreground colour, the reward's place is in the accent. `rtl` fills from right to left. Equal
-    arguments give equal bytes.
+    `below` are up to two further cards, (have, needed), to be drawn below it. Stamps are in the foreground colour, the
+    reward's place is in the accent. `rtl` fills from right to left. Equal arguments give equal bytes.
     """
-    layout = stamp_layout(needed, rtl)
+    cards = [(have, needed), *below]
     picture = Image.new("L", (WIDTH * scale, HEIGHT * scale), 0)
-    for place, kind in zip(layout.places, place_kinds(have, needed), strict=True):
-        drawn = tile(kind, layout.radius * scale, scale)
-        corner = (round(place.x * scale - drawn.width / 2), round(place.y * scale - drawn.height / 2))
-        picture.paste(drawn, corner)
+    for count, layout in zip(cards, stamp_layouts([of for _, of in cards], rtl), strict=True):
+        for place, kind in zip(layout.places, place_kinds(*count), strict=True):
+            drawn = tile(kind, layout.radius * scale, scale)
+            corner = (round(place.x * scale - drawn.width / 2), round(place.y * scale - drawn.height / 2))
+            picture.paste(drawn, corner)
     picture.putpalette([part for color in _palette(background, foreground, accent or foreground) for part in color])
     file = BytesIO()
     picture.save(file, "PNG")  # optimize=True saves a tenth of the bytes and takes seven times as long

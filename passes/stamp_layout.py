@@ -4,6 +4,7 @@ Lengths are points in a strip of 375 x 123, the picture that a wallet shows behi
 `tone` is its share of the ink, from 0 (the background) to 1 (the full colour), so no two inks ever mix.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, cos, pi, sin
 from typing import Literal
@@ -11,10 +12,12 @@ from typing import Literal
 WIDTH = 375
 HEIGHT = 123
 MAX_STAMPS = 30  # more would be too small to tell apart on a phone
+MAX_CARDS = 3  # one below the other
 
 _MARGIN_X = 20
 _MARGIN_Y = 10
 _LARGEST_RADIUS = 34
+_CARD_GAP = 5  # between two cards, beside the gap between any two rows
 _FILLED_SHARE = 0.81  # of the room that a place has; the rest is the gap between two
 _WIDEST_PITCH = 1.12  # the largest distance between two neighbours, in rooms
 _ROW_COST = 0.9  # another row must make the stamps at least this much larger: one calm row is easier to count
@@ -70,21 +73,48 @@ PlaceKind = Literal["stamp", "empty", "reward", "reward to come"]
 
 def stamp_layout(needed: int, rtl: bool = False) -> StampLayout:
     """Places for 1 to 30 stamps, as large as they can be, in the direction in which the language is read."""
-    if not 1 <= needed <= MAX_STAMPS:
-        raise ValueError(f"a card has 1 to {MAX_STAMPS} stamps, not {needed}")
-    rows = max((1, 2, 3), key=lambda count: _room(needed, count) * _ROW_COST**count)
-    columns = ceil(needed / rows)
-    room = _room(needed, rows)
-    pitch = min((WIDTH - 2 * _MARGIN_X) / columns, room * _WIDEST_PITCH)
-    row_pitch = min((HEIGHT - 2 * _MARGIN_Y) / rows, room * _WIDEST_PITCH)
+    return stamp_layouts([needed], rtl)[0]
+
+
+def stamp_layouts(needed: Sequence[int], rtl: bool = False) -> list[StampLayout]:
+    """The same for 1 to 3 cards, one below the other. All stamps have the same size, so that the cards line up."""
+    if not 1 <= len(needed) <= MAX_CARDS:
+        raise ValueError(f"a picture has 1 to {MAX_CARDS} cards, not {len(needed)}")
+    for count in needed:
+        if not 1 <= count <= MAX_STAMPS:
+            raise ValueError(f"a card has 1 to {MAX_STAMPS} stamps, not {count}")
+    band = (HEIGHT - 2 * _MARGIN_Y) / len(needed)
+    height = band if len(needed) == 1 else band - _CARD_GAP
+    rows = [_rows(count, height) for count in needed]
+    room = min(_room(count, within, height) for count, within in zip(needed, rows, strict=True))
+    pitch = min(_pitch(count, within, room) for count, within in zip(needed, rows, strict=True))
+    layouts = []
+    for card, (count, within) in enumerate(zip(needed, rows, strict=True)):
+        middle = HEIGHT / 2 + (card - (len(needed) - 1) / 2) * band
+        places = _places(count, within, pitch, min(height / within, room * _WIDEST_PITCH), middle)
+        if rtl:
+            places = [Place(WIDTH - place.x, place.y) for place in places]
+        layouts.append(StampLayout(min(_LARGEST_RADIUS, room * _FILLED_SHARE / 2), tuple(places)))
+    return layouts
+
+
+def _rows(needed: int, height: float) -> int:
+    return max((1, 2, 3), key=lambda count: _room(needed, count, height) * _ROW_COST**count)
+
+
+def _pitch(needed: int, rows: int, room: float) -> float:
+    """From one stamp to the next in a row."""
+    return min((WIDTH - 2 * _MARGIN_X) / ceil(needed / rows), room * _WIDEST_PITCH)
+
+
+def _places(needed: int, rows: int, pitch: float, row_pitch: float, middle: float) -> list[Place]:
+    """The places of one card in `rows` rows around `middle`."""
     places: list[Place] = []
     for row in range(rows):
         in_row = ceil((needed - len(places)) / (rows - row))  # the upper rows are the longer ones
-        y = HEIGHT / 2 + (row - (rows - 1) / 2) * row_pitch
+        y = middle + (row - (rows - 1) / 2) * row_pitch
         places += [Place(WIDTH / 2 + (column - (in_row - 1) / 2) * pitch, y) for column in range(in_row)]
-    if rtl:
-        places = [Place(WIDTH - place.x, place.y) for place in places]
-    return StampLayout(min(_LARGEST_RADIUS, room * _FILLED_SHARE / 2), tuple(places))
+    return places
 
 
 def place_kinds(have: int, needed: int) -> tuple[PlaceKind, ...]:
@@ -110,9 +140,9 @@ def shapes(kind: PlaceKind, radius: float) -> tuple[Shape, ...]:
     return (Disc(radius, 1), Ring(radius * 0.86, radius * 0.05, 0), mark)
 
 
-def _room(needed: int, rows: int) -> float:
-    """The side of the square that each place has with this many rows."""
-    return min((WIDTH - 2 * _MARGIN_X) / ceil(needed / rows), (HEIGHT - 2 * _MARGIN_Y) / rows)
+def _room(needed: int, rows: int, height: float) -> float:
+    """The side of the square that each place has with this many rows in so much height."""
+    return min((WIDTH - 2 * _MARGIN_X) / ceil(needed / rows), height / rows)
 
 
 def _check(radius: float) -> Line:

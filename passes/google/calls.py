@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from passes.google.outcome import DONE, QUOTA, Answer, Outcome, outcome
 from passes.google.texts import Json, without_nulls
 
-Resource: TypeAlias = Literal["loyaltyClass", "loyaltyObject"]
+Resource: TypeAlias = Literal["loyaltyClass", "loyaltyObject", "offerClass", "offerObject"]
 Verb: TypeAlias = Literal["insert", "patch", "addMessage"]
 
 ROOT = "/walletobjects/v1/"

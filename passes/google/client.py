@@ -35,6 +35,7 @@ class ObjectPut:
     notify: bool = False
     new: bool = False
     """Google does not have it yet, as far as we know: saves one call."""
+    resource: Resource = "loyaltyObject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,15 @@ class GoogleWallet:
         self._session.close()
         self._token_session.close()
 
-    def put_class(self, body: Json, new: bool = False) -> Outcome:
-        """Make or change the class (see passes.google.objects.loyalty_class)."""
-        return self._carry_out(Call("insert" if new else "patch", "loyaltyClass", body["id"], body))
+    def put_class(self, body: Json, new: bool = False, resource: Resource = "loyaltyClass") -> Outcome:
+        """Make or change the class (see passes.google.objects.loyalty_class and passes.google.offers.offer_class)."""
+        return self._carry_out(Call("insert" if new else "patch", resource, body["id"], body))
 
-    def put_object(self, body: Json, notify: bool = False, new: bool = False) -> Outcome:
+    def put_object(
+        self, body: Json, notify: bool = False, new: bool = False, resource: Resource = "loyaltyObject"
+    ) -> Outcome:
         """Make or change the object. The code `class_missing` says that its class must be put first."""
-        return self._carry_out(_object_call(ObjectPut(body, notify, new)))
+        return self._carry_out(_object_call(ObjectPut(body, notify, new, resource)))
 
     def put_objects(self, puts: Sequence[ObjectPut]) -> list[Outcome]:
         """Make or change many objects, in batches; the outcomes are in the order of `puts`.
@@ -192,7 +195,7 @@ class GoogleWallet:
 
 
 def _object_call(put: ObjectPut) -> Call:
-    return Call("insert" if put.new else "patch", "loyaltyObject", put.body["id"], put.body, put.notify)
+    return Call("insert" if put.new else "patch", put.resource, put.body["id"], put.body, put.notify)
 
 
 class _TokenRequest(TokenRequest):

@@ -29,6 +29,7 @@ LABEL_LENGTH = 9
 """Characters of a label beside a number that every phone shows whole."""
 BALANCE_LENGTH = 7
 """The same of the number."""
+_REST = "more-texts"
 _NAME_LENGTH = 20
 _HEADER_LENGTH = 35
 
@@ -65,7 +66,8 @@ class ObjectSettings:
 
     `hero_url` is the stamp picture (1032 × 336): its address must change with the picture, because Google keeps copies.
     `stamps_text` replaces "4/10". `rewards` is how many wait to be used; it is shown when `rewards_label` is given, as
-    `rewards_text` when the language has digits of its own.
+    `rewards_text` when the language has digits of its own. `bonus` is a label and a balance, which is
+    then the card's first number, and the stamps its second.
     `messages` None leaves those that the card has. `completed` marks a card that gave all it had (a used coupon).
     """
 
@@ -76,6 +78,7 @@ class ObjectSettings:
     rewards: int = 0
     rewards_text: str = ""
     rewards_label: str = ""
+    bonus: tuple[str, str] | None = None
     hero_url: str = ""
     account_name: str = ""
     messages: tuple[Message, ...] | None = None
@@ -93,11 +96,11 @@ def loyalty_class(look: CardLook, settings: ClassSettings) -> Json:
         "reviewStatus": "UNDER_REVIEW",
         "hexBackgroundColor": look.background.hex,
         "programLogo": image(settings.logo_url, look.program_name, look, "the logo"),
-        "merchantLocations": _locations(look.locations),
+        "merchantLocations": locations(look.locations),
         # A member may change phones and Google accounts; the till guards stamps, not the number of copies.
         "multipleDevicesAndHoldersAllowedStatus": "MULTIPLE_HOLDERS",
-        "callbackOptions": _address(settings.callback_url, "url", "the callbacks"),
-        "homepageUri": _address(settings.website, "uri", "the website"),
+        "callbackOptions": address(settings.callback_url, "url", "the callbacks"),
+        "homepageUri": address(settings.website, "uri", "the website"),
         "countryCode": settings.country or None,
         **both("issuerName", look.organization_name, look),
         **both("programName", look.program_name, look),
@@ -122,12 +125,12 @@ def loyalty_object(
     """
     check_identifier(settings.object_id)
     check_identifier(settings.class_id)
-    expires_at = _moment(card.expires_at) if card.expires_at is not None else ""
+    expires_at = moment(card.expires_at) if card.expires_at is not None else ""
     if issuer_of(settings.object_id) != issuer_of(settings.class_id):
         raise PassError("The card and its programme belong to different Google issuers. Use one issuer id for both")
     if not card.code:
         raise PassError("The card has no code")
-    texts, links = _texts_and_links(card, look, settings, show)
+    texts, links = texts_and_links(card, look, show, settings.account_name)
     stamps = settings.stamps_text or _stamps(card)
     made: Json = {
         "id": settings.object_id,
@@ -148,13 +151,17 @@ def loyalty_object(
     if settings.rewards_label:
         rewards = settings.rewards_text or str(settings.rewards)
         made["secondaryLoyaltyPoints"] = _points(look, settings.rewards_label, rewards)
+    if settings.bonus is not None:
+        made["secondaryLoyaltyPoints"] = made["loyaltyPoints"]
+        made["loyaltyPoints"] = _points(look, *settings.bonus)
     if settings.hero_url:
         made["heroImage"] = image(settings.hero_url, f"{settings.stamps_label}: {stamps}", look, "the stamp picture")
     whole_characters(made)
     return made
 
 
-def _address(url: str, name: str, what: str) -> Json | None:
+def address(url: str, name: str, what: str) -> Json | None:
+    """An address in the object that Google wants it in; None for none."""
     return {name: web_address(url, what)} if url else None
 
 
@@ -178,24 +185,37 @@ def _points(look: CardLook, label: str, balance: str) -> Json:
     return {**both("label", label, look, LABEL_LENGTH), "balance": {"string": balance}}
 
 
-def _texts_and_links(
-    card: Card, look: CardLook, settings: ObjectSettings, show: Callable[[CardField], str]
+def texts_and_links(
+    card: Card, look: CardLook, show: Callable[[CardField], str], without: str = ""
 ) -> tuple[list[Json], list[Json]]:
+    """The fields as texts below the card, or as links; not one that says `without`. A text whose last line is a web
+    address becomes both: phones open no address in a text. The texts for which there is no room are in the last one.
+    """
     texts: list[Json] = []
     links: list[Json] = []
     for field in card.primary + card.secondary + card.auxiliary + card.back:
         value = show(field)
-        if not value or value == settings.account_name:
+        if not value or value == without:
             continue
-        if is_url(value):
+        body, _, last = value.rpartition("\n")
+        if is_url(last):
             description = both("description", field.label, look, _NAME_LENGTH) if field.label else {}
-            links.append({"id": field.key, "uri": value, **description})
+            links.append({"id": _text_id(field.key), "uri": last, **description})
         else:
+            body = value
+        if body:
             header = both("header", field.label, look, _HEADER_LENGTH) if field.label else {}
-            texts.append({"id": _text_id(field.key), "body": value, **header})
-    if len(texts) > MOST_TEXTS:
-        raise PassError(f"Google Wallet shows at most {MOST_TEXTS} texts on a card, and this one has {len(texts)}")
-    return texts, links
+            texts.append({"id": _text_id(field.key), "body": body, **header})
+    return _folded(texts), links
+
+
+def _folded(texts: list[Json]) -> list[Json]:
+    """At most as many texts as a card has room for: the last one holds the rest, each below its header."""
+    if len(texts) <= MOST_TEXTS:
+        return texts
+    shown, rest = texts[: MOST_TEXTS - 1], texts[MOST_TEXTS - 1 :]
+    blocks = ["\n".join(filter(None, (text.get("header"), text["body"]))) for text in rest]
+    return [*shown, {"id": _REST, "body": "\n\n".join(blocks)}]
 
 
 def _text_id(key: str) -> str:
@@ -204,13 +224,14 @@ def _text_id(key: str) -> str:
     return key
 
 
-def _locations(locations: tuple[CardLocation, ...]) -> list[Json]:
-    if len(locations) > MOST_LOCATIONS:
-        raise PassError(f"Google Wallet takes at most {MOST_LOCATIONS} places, and these are {len(locations)}")
-    for place in locations:
+def locations(places: tuple[CardLocation, ...]) -> list[Json]:
+    """Places as Google takes them. Raises PassError for too many, and for one that is nowhere."""
+    if len(places) > MOST_LOCATIONS:
+        raise PassError(f"Google Wallet takes at most {MOST_LOCATIONS} places, and these are {len(places)}")
+    for place in places:
         if not (-90 <= place.latitude <= 90 and -180 <= place.longitude <= 180):
             raise PassError(f"There is no such place as {place.latitude}, {place.longitude} (latitude, longitude)")
-    return [{"latitude": place.latitude, "longitude": place.longitude} for place in locations]
+    return [{"latitude": place.latitude, "longitude": place.longitude} for place in places]
 
 
 def message(given: Message, notify: bool = False) -> Json:
@@ -227,7 +248,8 @@ def _messages(messages: tuple[Message, ...]) -> list[Json]:
     return [message(given) for given in messages]
 
 
-def _moment(value: datetime) -> str:
+def moment(value: datetime) -> str:
+    """A moment as Google takes it. Raises PassError for one without a zone."""
     if value.utcoffset() is None:
         raise PassError(f"The time {value} has no time zone. Give it one")
     return value.isoformat("T", "seconds")

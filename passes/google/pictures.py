@@ -3,6 +3,7 @@
 Sizes are from developers.google.com/wallet, 'Brand guidelines': hero 1032 × 336, logo 660 × 660.
 """
 
+from collections.abc import Sequence
 from io import BytesIO
 
 from PIL import Image
@@ -17,9 +18,18 @@ LOGO = 660
 _LOGO_ROOM = 430
 
 
-def hero(have: int, needed: int, background: Color, ink: Color, *, rtl: bool = False) -> bytes:
-    """A PNG of `have` stamps on a card of `needed`. Equal arguments give equal bytes."""
-    with Image.open(BytesIO(stamp_strip(have, needed, background, ink, scale=3, rtl=rtl))) as strip:
+def hero(
+    have: int,
+    needed: int,
+    background: Color,
+    ink: Color,
+    *,
+    rtl: bool = False,
+    below: Sequence[tuple[int, int]] = (),
+) -> bytes:
+    """A PNG of `have` stamps on a card of `needed`, and of up to two cards below it. Equal arguments give equal
+    bytes."""
+    with Image.open(BytesIO(stamp_strip(have, needed, background, ink, scale=3, rtl=rtl, below=below))) as strip:
         picture = strip.convert("RGB")
     width, height = HERO
     picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)

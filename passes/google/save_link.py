@@ -5,6 +5,7 @@ Source: https://developers.google.com/wallet/generic/web/javascript-button#googl
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from google.auth import jwt
 from google.auth.crypt import Signer
@@ -13,6 +14,8 @@ from passes.google.errors import PassError
 from passes.google.ids import check_identifier
 
 SAVE_URL = "https://pay.google.com/gp/v/save/"
+Objects: TypeAlias = Literal["loyaltyObjects", "offerObjects"]
+"""What the link puts on a phone: a card, or a coupon."""
 MOST_CHARACTERS = 1800
 """Browsers and Google's own page cut longer links (developers.google.com/wallet, 'safe length of an encoded JWT')."""
 
@@ -25,6 +28,7 @@ def save_link(
     origins: Sequence[str],
     at: datetime,
     save_url: str = SAVE_URL,
+    objects: Objects = "loyaltyObjects",
 ) -> str:
     """A link that puts the object on a phone. It names the object by its id: class and object must exist by then.
 
@@ -38,7 +42,7 @@ def save_link(
         "iat": int(at.timestamp()),  # a fraction here makes Google's page say 'Something went wrong'
         "origins": list(origins),
         "payload": {
-            "loyaltyObjects": [{"id": check_identifier(object_id), "classId": check_identifier(class_id)}],
+            objects: [{"id": check_identifier(object_id), "classId": check_identifier(class_id)}],
         },
     }
     token: bytes = jwt.encode(signer, payload)
