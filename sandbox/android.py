@@ -76,7 +76,7 @@ class Android:
                 self.cards[object_id] = found = self._feed.wallet.shown(object_id)
                 self._told[object_id] = len(found["notifications"])
                 self._fetch_pictures(found)
-            self.log.tell("saved", f"Saved the card of “{found['class']['programName']}” to Google Wallet.")
+            self.log.tell("saved", f"Saved “{face(found, self.language).program}” to Google Wallet.")
         return ids
 
     def remove(self, object_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A Google Wallet loyalty card as an Android shows it, in the phone's language."""
+"""A Google Wallet loyalty card, or an offer, as an Android shows it, in the phone's language."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -42,9 +42,9 @@ def face(shown: dict[str, Any], language: str) -> AndroidFace:
     account = (("accountName", "accountNameLabel"), ("accountId", "accountIdLabel"))
     return AndroidFace(
         issuer=text(program, "issuerName", language),
-        program=text(program, "programName", language),
+        program=text(program, "programName" if "programName" in program else "title", language),
         background=program.get("hexBackgroundColor") or "#4285f4",
-        logo=_address(program.get("programLogo")),
+        logo=_address(program.get("programLogo") or program.get("titleImage")),
         hero=_address(hero),
         hero_text=_localized(hero.get("contentDescription"), language),
         points=[
@@ -55,7 +55,7 @@ def face(shown: dict[str, Any], language: str) -> AndroidFace:
         code_text=barcode.get("alternateText", ""),
         texts=[
             Text(text(one, "header", language), text(one, "body", language))
-            for one in card.get("textModulesData") or []
+            for one in [*_details(program), *(card.get("textModulesData") or [])]
         ],
         links=[
             Text(text(one, "description", language), one["uri"])
@@ -67,6 +67,11 @@ def face(shown: dict[str, Any], language: str) -> AndroidFace:
         ],
         ended=_STATES.get(card["state"], ""),
     )
+
+
+def _details(program: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an offer's class says beside its title."""
+    return [{"header": "", "body": program[name]} for name in ("details", "finePrint") if program.get(name)]
 
 
 def text(value: dict[str, Any], name: str, language: str) -> str:

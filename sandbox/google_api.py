@@ -15,7 +15,7 @@ from sandbox.google_faults import Fault, Faults
 from sandbox.google_state import WalletState
 
 LARGEST_BATCH = 1000
-_PATH = re.compile(r"/walletobjects/v1/(loyaltyClass|loyaltyObject)(?:/([^/]+)(/addMessage)?)?")
+_PATH = re.compile(r"/walletobjects/v1/(loyaltyClass|loyaltyObject|offerClass|offerObject)(?:/([^/]+)(/addMessage)?)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ def news(issuer: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[str, st
     rewards = new.get("secondaryLoyaltyPoints")
     if rewards and rewards != old.get("secondaryLoyaltyPoints"):
         return issuer, _points(rewards)
-    return issuer, _points(new.get("loyaltyPoints") or {})
+    points = new.get("loyaltyPoints")
+    return issuer, _points(points) if points else str(new["state"]).capitalize()
 
 
 def _text(loyalty_object: dict[str, Any]) -> str:

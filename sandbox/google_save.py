@@ -1,5 +1,6 @@
 """The page behind 'Add to Google Wallet': checks the link as Google does, and puts the card on a pretend phone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
@@ -31,7 +32,7 @@ class SavePage:
     def show(self, token: str) -> Reply:
         """The page with the button. Raises ApiError for a link that Google would refuse."""
         shown = [self.state.shown(object_id) for object_id in self.check(token)]
-        names = ", ".join(f"{one['class']['programName']} – {one['class']['issuerName']}" for one in shown)
+        names = ", ".join(f"{_name(one['class'])} – {one['class']['issuerName']}" for one in shown)
         phone = f"<label>Phone <input name='user' value='{DEFAULT_USER}'></label>"
         return _page(
             f"<h1>{escape(names)}</h1><form method='post'>{phone} <button>Add to Google Wallet</button></form>"
@@ -69,14 +70,18 @@ class SavePage:
             raise ApiError(400, "The JWT's iat must be a whole number of seconds, and not in the future.")
         if not isinstance(claims.get("origins"), list):
             raise ApiError(400, "The JWT's origins must be a list.")
-        return [self._known(entry, claims["iss"]) for entry in _objects(claims.get("payload"))]
+        return [
+            self._known(resource, entry, claims["iss"])
+            for resource, entries in _objects(claims.get("payload")).items()
+            for entry in entries
+        ]
 
-    def _known(self, entry: Any, email: str) -> str:
+    def _known(self, resource: str, entry: Any, email: str) -> str:
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
             raise ApiError(400, "An object in the JWT has no id.")
         if not self.accounts.may_act_for(email, entry["id"].partition(".")[0]):
             raise ApiError(403, "Permission Denied")
-        found = self.state.get("loyaltyObject", entry["id"])
+        found = self.state.get(resource, entry["id"])
         if entry.get("classId", found["classId"]) != found["classId"]:
             raise ApiError(400, "The JWT names another class than the object has.")
         return str(entry["id"])
@@ -98,8 +103,14 @@ def _page(content: str) -> Reply:
     )
 
 
-def _objects(payload: Any) -> list[Any]:
-    objects = payload.get("loyaltyObjects") if isinstance(payload, dict) else None
-    if not isinstance(objects, list) or not objects:
-        raise ApiError(400, "The JWT's payload has no loyaltyObjects.")
-    return objects
+def _objects(payload: Any) -> dict[str, list[Any]]:
+    """Resource → what the link has of it."""
+    given = payload if isinstance(payload, dict) else {}
+    found = {resource: given.get(f"{resource}s") or [] for resource in ("loyaltyObject", "offerObject")}
+    if not all(isinstance(entries, list) for entries in found.values()) or not any(found.values()):
+        raise ApiError(400, "The JWT's payload has neither loyaltyObjects nor offerObjects.")
+    return found
+
+
+def _name(shown: Mapping[str, Any]) -> str:
+    return str(shown.get("programName") or shown.get("title"))

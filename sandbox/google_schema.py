@@ -1,11 +1,12 @@
-"""What walletobjects v1 takes: every field of the loyalty resources, and the rules that Google's reference states.
+"""What walletobjects v1 takes: every field of the loyalty and offer resources, and the rules of Google's reference.
 
-The table is Google's discovery document for walletobjects v1 (revision 20260806), without what loyalty cards don't
-use. `any` takes any JSON; `[X]` is an array; `A|B` names the allowed values.
+The table is Google's discovery document for walletobjects v1 (revision 20260806), without what they don't use. `any`
+takes any JSON; `[X]` is an array; `A|B` names the allowed values.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 _FIELDS = """
@@ -55,6 +56,28 @@ Message = body:string displayInterval:TimeInterval header:string id:string kind:
     localizedHeader:LocalizedString messageType:MESSAGE_TYPE_UNSPECIFIED|TEXT|EXPIRATION_NOTIFICATION|TEXT_AND_NOTIFY
 Money = currencyCode:string kind:string micros:string
 Review = comments:string
+OfferClass = allowMultipleUsersPerObject:boolean appLinkData:any callbackOptions:CallbackOptions classTemplateInfo:any
+    countryCode:string details:string enableSmartTap:boolean finePrint:string heroImage:Image helpUri:Uri
+    hexBackgroundColor:string homepageUri:Uri id:string imageModulesData:any infoModuleData:any issuerName:string
+    kind:string linksModuleData:LinksModuleData localizedDetails:LocalizedString localizedFinePrint:LocalizedString
+    localizedIssuerName:LocalizedString localizedProvider:LocalizedString localizedShortTitle:LocalizedString
+    localizedTitle:LocalizedString locations:[LatLongPoint] merchantLocations:[MerchantLocation] messages:[Message]
+    multipleDevicesAndHoldersAllowedStatus:STATUS_UNSPECIFIED|MULTIPLE_HOLDERS|ONE_USER_ALL_DEVICES|ONE_USER_ONE_DEVICE
+    notifyPreference:NOTIFICATION_SETTINGS_FOR_UPDATES_UNSPECIFIED|NOTIFY_ON_UPDATE provider:string
+    redemptionChannel:REDEMPTION_CHANNEL_UNSPECIFIED|INSTORE|ONLINE|BOTH|TEMPORARY_PRICE_REDUCTION
+    redemptionIssuers:[string] review:Review
+    reviewStatus:REVIEW_STATUS_UNSPECIFIED|UNDER_REVIEW|APPROVED|REJECTED|DRAFT securityAnimation:SecurityAnimation
+    shortTitle:string textModulesData:[TextModuleData] title:string titleImage:Image valueAddedModuleData:any
+    version:string viewUnlockRequirement:VIEW_UNLOCK_REQUIREMENT_UNSPECIFIED|UNLOCK_NOT_REQUIRED|UNLOCK_REQUIRED_TO_VIEW
+    wideTitleImage:Image wordMark:Image
+OfferObject = appLinkData:any barcode:Barcode classId:string classReference:any disableExpirationNotification:boolean
+    groupingInfo:GroupingInfo hasLinkedDevice:boolean hasUsers:boolean heroImage:Image id:string imageModulesData:any
+    infoModuleData:any kind:string linkedObjectIds:[string] linksModuleData:LinksModuleData locations:[LatLongPoint]
+    merchantLocations:[MerchantLocation] messages:[Message]
+    notifyPreference:NOTIFICATION_SETTINGS_FOR_UPDATES_UNSPECIFIED|NOTIFY_ON_UPDATE passConstraints:any
+    rotatingBarcode:any saveRestrictions:any smartTapRedemptionValue:string
+    state:STATE_UNSPECIFIED|ACTIVE|COMPLETED|EXPIRED|INACTIVE textModulesData:[TextModuleData]
+    validTimeInterval:TimeInterval valueAddedModuleData:any version:string
 SecurityAnimation = animationType:ANIMATION_UNSPECIFIED|FOIL_SHIMMER
 TextModuleData = body:string header:string id:string localizedBody:LocalizedString localizedHeader:LocalizedString
 TimeInterval = end:DateTime kind:string start:DateTime
@@ -107,14 +130,18 @@ def check_fields(value: Any, type_name: str, path: str = "") -> None:
         raise Invalid(f"Invalid value at '{path}' ({type_name.split('|')[0]}), {value!r}")
 
 
-def check_class(value: Mapping[str, Any]) -> None:
-    """The rules for a whole loyalty class, after a patch too. Raises Invalid."""
+_NEEDED = {
+    "loyaltyClass": ("issuerName", "programName", "programLogo"),
+    "offerClass": ("issuerName", "title", "provider", "redemptionChannel"),
+}
+
+
+def check_class(value: Mapping[str, Any], resource: str = "loyaltyClass") -> None:
+    """The rules for a whole class, after a patch too. Raises Invalid."""
     check_id(value.get("id"))
-    for name in ("issuerName", "programName"):
-        if not value.get(name):
+    for name in _NEEDED[resource]:
+        if value.get(name) in (None, "", {}, "REDEMPTION_CHANNEL_UNSPECIFIED"):
             raise Invalid(f"{name} must be set.")
-    if not value.get("programLogo"):
-        raise Invalid("programLogo must be set.")
     color = value.get("hexBackgroundColor")
     if color is not None and not _COLOR.fullmatch(color):
         raise Invalid(f"Invalid hex color: {color}")
@@ -125,7 +152,7 @@ def check_class(value: Mapping[str, Any]) -> None:
 
 
 def check_object(value: Mapping[str, Any]) -> None:
-    """The rules for a whole loyalty object, after a patch too. Raises Invalid."""
+    """The rules for a whole object, after a patch too. Raises Invalid."""
     check_id(value.get("id"))
     check_id(value.get("classId"))
     if value.get("state") in (None, "STATE_UNSPECIFIED"):
@@ -137,7 +164,16 @@ def check_object(value: Mapping[str, Any]) -> None:
     barcode = value.get("barcode")
     if barcode is not None and not (barcode.get("type") and barcode.get("value")):
         raise Invalid("barcode: type and value must be set.")
+    _check_interval(value.get("validTimeInterval") or {})
     _check_shared(value)
+
+
+def _check_interval(value: Mapping[str, Any]) -> None:
+    ends = [datetime.fromisoformat(value[name]["date"]) for name in ("start", "end") if value.get(name)]
+    if any(end.utcoffset() is None for end in ends):
+        raise Invalid("validTimeInterval: a date must have a time zone.")
+    if ends != sorted(ends):
+        raise Invalid("validTimeInterval: it ends before it starts.")
 
 
 def check_message(value: Mapping[str, Any]) -> None:
@@ -167,7 +203,7 @@ def _check_shared(value: Mapping[str, Any]) -> None:
     for module in value.get("textModulesData") or []:
         if not _TEXT_ID.fullmatch(module.get("id") or ""):
             raise Invalid(f"textModulesData: invalid id {module['id']}.")
-    for name in ("programLogo", "heroImage"):
+    for name in ("programLogo", "titleImage", "heroImage"):
         image = value.get(name)
         if image is not None and "://" not in ((image.get("sourceUri") or {}).get("uri") or ""):
             raise Invalid(f"{name}: an image must have a URI with a scheme.")

@@ -16,7 +16,13 @@ from sandbox.google_schema import MOST, Invalid, check_class, check_fields, chec
 REQUESTS_PER_SECOND = 20
 NOTIFICATIONS = 3
 NOTIFICATION_PERIOD = timedelta(hours=24)
-_TYPES = {"loyaltyClass": "LoyaltyClass", "loyaltyObject": "LoyaltyObject"}
+_TYPES = {
+    "loyaltyClass": "LoyaltyClass",
+    "loyaltyObject": "LoyaltyObject",
+    "offerClass": "OfferClass",
+    "offerObject": "OfferObject",
+}
+_CLASS_OF = {"loyaltyObject": "loyaltyClass", "offerObject": "offerClass"}
 _KEPT_CHANGES = 10_000
 
 
@@ -28,7 +34,7 @@ class WalletState:
     monotonic: Callable[[], float] = time.monotonic
     requests_per_second: int = REQUESTS_PER_SECOND
     resources: dict[str, dict[str, dict[str, Any]]] = field(
-        default_factory=lambda: {"loyaltyClass": {}, "loyaltyObject": {}}
+        default_factory=lambda: {resource: {} for resource in _TYPES}
     )
     users: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     notifications: list[dict[str, Any]] = field(default_factory=list)
@@ -62,14 +68,14 @@ class WalletState:
         """The class, or the object with its class. Raises ApiError."""
         with self.changed:
             found = copy.deepcopy(self._find(resource, resource_id))
-            if resource == "loyaltyObject":
-                found["classReference"] = copy.deepcopy(self.resources["loyaltyClass"][found["classId"]])
+            if resource in _CLASS_OF:
+                found["classReference"] = copy.deepcopy(self.resources[_CLASS_OF[resource]][found["classId"]])
             return found
 
     def listed(self, resource: str, owner_id: str, most: int) -> list[dict[str, Any]]:
         """The classes of an issuer, or the objects of a class."""
         with self.changed:
-            name = "classId" if resource == "loyaltyObject" else "id"
+            name = "classId" if resource in _CLASS_OF else "id"
             found = [
                 value
                 for value in self.resources[resource].values()
@@ -86,7 +92,7 @@ class WalletState:
                 raise ApiError(409, f"{_TYPES[resource]} {resource_id} already exists.", "existingResource")
             made = {name: value for name, value in body.items() if value is not None and name != "notifyPreference"}
             self._keep(resource, made, None)
-            self._tell("class" if resource == "loyaltyClass" else "object", resource_id)
+            self._tell("object" if resource in _CLASS_OF else "class", resource_id)
             return copy.deepcopy(made)
 
     def change(self, resource: str, resource_id: str, body: dict[str, Any], whole: bool = False) -> dict[str, Any]:
@@ -99,14 +105,14 @@ class WalletState:
             given = {name: value for name, value in body.items() if name != "notifyPreference"}
             made = {"id": resource_id} if whole else copy.deepcopy(old)
             _merge(made, given)
-            notify = body.get("notifyPreference") == "NOTIFY_ON_UPDATE" and resource == "loyaltyObject"
+            notify = body.get("notifyPreference") == "NOTIFY_ON_UPDATE" and resource in _CLASS_OF
             self._check(resource, made, old, given)
             if notify:
                 self._use_quota(resource_id)
             self._keep(resource, made, old)
-            self._tell("class" if resource == "loyaltyClass" else "object", resource_id)
+            self._tell("object" if resource in _CLASS_OF else "class", resource_id)
             if notify:
-                issuer = self.resources["loyaltyClass"][made["classId"]]["issuerName"]
+                issuer = self.resources[_CLASS_OF[resource]][made["classId"]]["issuerName"]
                 self._notify(resource_id, *news(issuer, old, made))
             return copy.deepcopy(made)
 
@@ -126,13 +132,13 @@ class WalletState:
                 self._use_quota(resource_id)
                 self._notify(resource_id, message.get("header", ""), message.get("body", ""))
             found.setdefault("messages", []).append(copy.deepcopy(message))
-            self._tell("class" if resource == "loyaltyClass" else "object", resource_id)
+            self._tell("object" if resource in _CLASS_OF else "class", resource_id)
             return {"resource": copy.deepcopy(found)}
 
     def save(self, object_id: str, user: str) -> None:
         """The user adds the card. Raises ApiError 404 when there is none."""
         with self.changed:
-            self._find("loyaltyObject", object_id)["hasUsers"] = True
+            self._object(object_id)["hasUsers"] = True
             self.users[object_id].add(user)
             self._tell("saved", object_id)
 
@@ -142,13 +148,13 @@ class WalletState:
             if user not in self.users[object_id]:
                 raise ApiError(404, f"{user} does not have {object_id}.")
             self.users[object_id].remove(user)
-            self._find("loyaltyObject", object_id)["hasUsers"] = bool(self.users[object_id])
+            self._object(object_id)["hasUsers"] = bool(self.users[object_id])
             self._tell("removed", object_id)
 
     def shown(self, object_id: str) -> dict[str, Any]:
         """The card as a phone shows it: object, class, users, and the notifications it got. Raises ApiError 404."""
         with self.changed:
-            found = self.get("loyaltyObject", object_id)
+            found = self.get(self.resource_of(object_id), object_id)
             told = [entry for entry in self.notifications if entry["objectId"] == object_id]
             return {
                 "class": found.pop("classReference"),
@@ -163,34 +169,41 @@ class WalletState:
             self.changed.wait_for(lambda: self._last_change > since, timeout)
             return self._last_change, [entry for entry in self._changes if entry["n"] > since]
 
+    def resource_of(self, object_id: str) -> str:
+        """Which kind of object has this id; a loyalty object when there is none."""
+        return next((resource for resource in _CLASS_OF if object_id in self.resources[resource]), "loyaltyObject")
+
+    def _object(self, object_id: str) -> dict[str, Any]:
+        return self._find(self.resource_of(object_id), object_id)
+
     def _find(self, resource: str, resource_id: str) -> dict[str, Any]:
         found = self.resources[resource].get(_valid_id(resource_id))
         if found is None:
-            reason = "classNotFound" if resource == "loyaltyClass" else "resourceNotFound"
+            reason = "resourceNotFound" if resource in _CLASS_OF else "classNotFound"
             raise ApiError(404, f"{_TYPES[resource]} {resource_id} not found.", reason)
         return found
 
     def _check(self, resource: str, made: dict[str, Any], old: dict[str, Any] | None, given: dict[str, Any]) -> None:
         try:
-            if resource == "loyaltyClass":
-                _check_review(given.get("reviewStatus"), old)
-                check_class(made)
-            else:
+            if resource in _CLASS_OF:
                 check_object(made)
+            else:
+                _check_review(given.get("reviewStatus"), old)
+                check_class(made, resource)
         except Invalid as error:
             raise ApiError(400, str(error)) from None
-        if resource == "loyaltyObject":
+        if resource in _CLASS_OF:
             if made["id"].partition(".")[0] != made["classId"].partition(".")[0]:
                 raise ApiError(400, "The object and its class belong to different issuers.")
-            if self._find("loyaltyClass", made["classId"])["reviewStatus"] != "APPROVED":
+            if self._find(_CLASS_OF[resource], made["classId"])["reviewStatus"] != "APPROVED":
                 raise ApiError(400, f"The class {made['classId']} is a draft and can't have objects.")
 
     def _keep(self, resource: str, made: dict[str, Any], old: dict[str, Any] | None) -> None:
         if old is None:
             self._check(resource, made, None, made)
-        if resource == "loyaltyClass" and made.get("reviewStatus") == "UNDER_REVIEW":
+        if resource not in _CLASS_OF and made.get("reviewStatus") == "UNDER_REVIEW":
             made["reviewStatus"] = "APPROVED"
-        if resource == "loyaltyObject":
+        if resource in _CLASS_OF:
             made["hasUsers"] = bool(self.users[made["id"]])
         made["kind"] = f"walletobjects#{resource}"
         self.resources[resource][made["id"]] = made

@@ -15,12 +15,17 @@ _AGENTS = {
     "android": "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/137.0.0.0 Mobile Safari/537.36",
 }
+_COUPON_LINK = {
+    "iphone": re.compile(r"/c/[\w-]+/coupons/[\w-]+/apple\.pkpass"),
+    "android": re.compile(r"/c/[\w-]+/coupons/[\w-]+/google"),
+}
 _WALLET_LINK = {"iphone": re.compile(r"/c/[\w-]+/apple\.pkpass"), "android": re.compile(r"/c/[\w-]+/google")}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedPage:
-    """What the browser shows. `status` is 0 when the page was not asked for; `wallet_link` adds the page's card."""
+    """What the browser shows. `status` is 0 when the page was not asked for; `wallet_link` adds the page's card,
+    `coupon_links` its coupons."""
 
     url: str
     host: str
@@ -28,6 +33,7 @@ class OpenedPage:
     title: str = ""
     heading: str = ""
     wallet_link: str = ""
+    coupon_links: tuple[str, ...] = ()
 
 
 class PhoneBrowser:
@@ -66,10 +72,11 @@ class PhoneBrowser:
 
     def _seen(self, url: str, kind: str, answer: requests.Response) -> OpenedPage:
         page = _Page(answer.text)
-        links = (self._reached(urljoin(url, link)) for link in page.links)
+        links = [self._reached(urljoin(url, link)) for link in page.links]
         wallet_link = next((link for link in links if _WALLET_LINK[kind].fullmatch(urlsplit(link).path)), "")
-        host = urlsplit(url).netloc
-        return OpenedPage(url, host, answer.status_code, page.text["title"], page.text["h1"], wallet_link)
+        coupons = tuple(link for link in links if _COUPON_LINK[kind].fullmatch(urlsplit(link).path))
+        host, title, heading = urlsplit(url).netloc, page.text["title"], page.text["h1"]
+        return OpenedPage(url, host, answer.status_code, title, heading, wallet_link, coupons)
 
 
 class _Page(HTMLParser):

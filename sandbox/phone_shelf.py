@@ -130,11 +130,18 @@ class Shelf:
 
     def take_card(self, stand: Stand) -> None:
         """Add the phone's card to it. Raises NotPossible."""
+        self._add(stand, f"{stand.card_url}/{'apple.pkpass' if stand.kind == 'iphone' else 'google'}")
+
+    def take_coupon(self, stand: Stand, link: str) -> None:
+        """Add a coupon of the page that is open. Raises NotPossible."""
+        if stand.page is None or link not in stand.page.coupon_links:
+            raise NotPossible("The page that is open offers no such coupon for this phone.")
+        self._add(stand, link)
+        self.show(stand, "wallet")
+
+    def _add(self, stand: Stand, link: str) -> None:
         try:
-            if isinstance(stand.phone, Iphone):
-                stand.phone.add(f"{stand.card_url}/apple.pkpass")
-            else:
-                stand.phone.add(f"{stand.card_url}/google")
+            stand.phone.add(link)
         except CannotAdd as error:
             raise NotPossible(str(error)) from None
         except CannotSave as error:

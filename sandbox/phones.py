@@ -138,6 +138,8 @@ def _act(shelf: Shelf, stand: Stand, act: str) -> None:
         shelf.follow(stand, request.form.get("link", ""))
     elif act == "install":
         shelf.install(stand)
+    elif act == "coupon":
+        shelf.take_coupon(stand, request.form.get("link", ""))
     elif act == "refresh" and isinstance(phone, Iphone):
         try:
             for serial in stand.card_ids:

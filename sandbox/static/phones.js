@@ -21,32 +21,86 @@ function tick() {
 const pictures = (stand) => [...stand.querySelectorAll(".wallet img")].map((image) => image.getAttribute("src")).join();
 const spoken = (stand) => Number(stand.querySelector(".alerts")?.dataset.count ?? 0);
 
-async function redraw(stand, version) {
-  stand.dataset.version = version;
-  const answer = await fetch(`${shelf.dataset.shelf}/${stand.dataset.stand}`, { headers: { Accept: "text/html" } });
-  if (!answer.ok || Number(stand.dataset.version) !== version) return;
-  const drawing = await answer.text();
-  const before = { pictures: pictures(stand), spoken: spoken(stand), turned: stand.querySelector(".turn")?.checked };
-  const held = document.activeElement?.closest("[data-act]")?.dataset.act;
+const newest = {};
+const busy = new WeakSet();
+
+/** One drawing at a time: an older one that comes late must not cover a newer one. */
+async function redraw(stand) {
+  if (busy.has(stand)) return;
+  busy.add(stand);
+  try {
+    while (newest[stand.dataset.stand] > Number(stand.dataset.version)) {
+      const version = newest[stand.dataset.stand];
+      const answer = await fetch(`${shelf.dataset.shelf}/${stand.dataset.stand}`, { headers: { Accept: "text/html" } });
+      if (!answer.ok) return;
+      show(stand, await answer.text());
+      stand.dataset.version = version;
+    }
+  } finally {
+    busy.delete(stand);
+  }
+}
+
+function show(stand, drawing) {
+  const before = { pictures: pictures(stand), spoken: spoken(stand) };
+  const turned = [...stand.querySelectorAll(".turn:checked")].map((turn) => turn.id);
+  const focused = stand.contains(document.activeElement) ? document.activeElement : null;
+  const held = focused?.closest("[data-act]")?.dataset.act;
   const draft = stand.querySelector(".compose input")?.value;
   stand.innerHTML = drawing;
-  const turn = stand.querySelector(".turn");
-  if (turn) turn.checked = before.turned ?? false;
+  for (const turn of stand.querySelectorAll(".turn")) turn.checked = turned.includes(turn.id);
   if (spoken(stand) > before.spoken) stand.querySelector(".alert")?.classList.add("new");
   if (before.pictures && pictures(stand) !== before.pictures) stand.querySelector(".wallet")?.classList.add("new");
   const compose = stand.querySelector(".compose input");
   if (compose && draft) compose.value = draft;
   if (held) stand.querySelector(`[data-act="${held}"] :is(input:not([type="hidden"]), select, button)`)?.focus();
+  else if (focused?.id) document.getElementById(focused.id)?.focus();
   ready(stand);
 }
 
-async function send(event) {
-  event.preventDefault();
-  const form = event.currentTarget;
+/** Put the phones on the shelf that the server has and the page has not, and leave the rest of the page alone. */
+async function addStands() {
+  const answer = await fetch(shelf.dataset.shelf, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const stand of page.querySelectorAll("[data-stand]")) {
+    if (document.getElementById(stand.id)) continue;
+    shelf.append(document.adoptNode(stand));
+    ready(stand);
+  }
+}
+
+async function post(form) {
   const body = new URLSearchParams(new FormData(form));
   if (form.matches(".compose")) form.reset();
   const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
-  if (answer.status === 422) say((await answer.json()).error);
+  const told = answer.ok || answer.status === 422 ? await answer.json() : {};
+  if (told.error) say(told.error);
+  else document.querySelector(".notice")?.remove();
+  return told;
+}
+
+function send(event) {
+  event.preventDefault();
+  post(event.currentTarget);
+}
+
+let adding = false;
+
+/** The new phone is shown only when the form is empty again, so that nothing is lost of what is filled in next. */
+async function add(event) {
+  event.preventDefault();
+  if (adding) return;
+  adding = true;
+  const form = event.currentTarget;
+  try {
+    const { id } = await post(form);
+    if (id) form.reset();
+    await addStands();
+    if (id) document.getElementById(`phone-${id}`)?.scrollIntoView();
+  } finally {
+    adding = false;
+  }
 }
 
 function say(text) {
@@ -65,18 +119,19 @@ function ready(stand) {
 }
 
 stands().forEach(ready);
+document.querySelector("[data-add]").addEventListener("submit", add);
 tick();
 setInterval(tick, 5000);
 
 const events = new EventSource(shelf.dataset.events);
 events.addEventListener("message", (event) => {
   const versions = JSON.parse(event.data);
+  Object.assign(newest, versions);
   for (const stand of stands()) {
-    const version = versions[stand.dataset.stand];
-    if (version === undefined) stand.remove();
-    else if (version > Number(stand.dataset.version)) redraw(stand, version);
+    if (stand.dataset.stand in versions) redraw(stand);
+    else stand.remove();
   }
   const drawn = new Set(stands().map((stand) => stand.dataset.stand));
-  if (Object.keys(versions).some((id) => !drawn.has(id))) location.reload();
+  if (!adding && Object.keys(versions).some((id) => !drawn.has(id))) addStands();
 });
 addEventListener("pagehide", () => events.close());
