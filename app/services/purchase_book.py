@@ -14,11 +14,11 @@ from app.db.ledger import Reward
 from app.db.people import Member
 from app.db.programs import Program
 from app.db.purchases import Purchase
-from app.loyalty.ledger import Kind
-from app.loyalty.stamps import Obstacle, obstacle
-from app.services import program_rules
-from app.services.context import Actor
-from app.services.ledger_book import Occasion, earn_stamps, occasion, rules_of
+from app.loyalty.stamps import not_started
+from app.services import earning, program_rules, stamp_rules, warranty_lines
+from app.services.bought import Bought
+from app.services.context import Actor, Context
+from app.services.ledger_book import Occasion, occasion
 
 # A till that sends one made-up number for every stranger must not make a rich man of who really has it.
 MOST_ATTACHED = 100
@@ -35,8 +35,12 @@ def write(
     at: datetime | None = None,
     lines: Sequence[dict[str, object]] = (),
 ) -> Purchase:
-    """Add a purchase that was made at `at` (without it, at the act's moment). `operation_id` is what it earned."""
+    """Add a purchase that was made at `at` (without it, at the act's moment). `operation_id` is what it earned.
+
+    It has the act's id, so that what came of it is found also when nothing was written to the ledger.
+    """
     purchase = Purchase(
+        id=act.operation_id,
         program_id=act.actor.program_id,
         member_id=member.id if member else None,
         phone=phone,
@@ -53,6 +57,7 @@ def write(
     session.add(purchase)
     if member is not None:
         _note_visit(member, purchase)
+        warranty_lines.keep(session, member, purchase)
     return purchase
 
 
@@ -78,7 +83,7 @@ def find_last_visit(session: Session, member_id: UUID) -> None:
     """Look anew for the member's last visit, since a purchase of theirs was taken back."""
     session.flush()
     # Locked by a statement of its own: the next one then sees what whoever held the row has written.
-    session.execute(select(Member.id).where(Member.id == member_id).with_for_update(of=Member))
+    session.execute(select(Member.id).where(Member.id == member_id).with_for_update(of=Member, key_share=True))
     newest = (
         select(Purchase.at, Purchase.location_id)
         .where(Purchase.member_id == member_id, Purchase.undone_at.is_(None))
@@ -90,11 +95,6 @@ def find_last_visit(session: Session, member_id: UUID) -> None:
     session.execute(
         update(Member).where(Member.id == member_id).values(last_visit_at=last_at, last_location_id=location_id)
     )
-
-
-def no_stamp(program: Program, amount_minor: int, bought_at: datetime) -> Obstacle | None:
-    """Why a purchase earns nothing by the programme's rules, or None when it earns its stamp."""
-    return obstacle(rules_of(program), 1, amount_minor, bought_at)
 
 
 def waits_since(session: Session, program_id: UUID, at: datetime) -> datetime:
@@ -117,7 +117,7 @@ def lock_phones(session: Session, program_id: UUID, phones: Sequence[str]) -> No
     session.execute(select(func.pg_advisory_xact_lock(_PHONE_LOCK, key))).all()
 
 
-def attach(session: Session, program: Program, member: Member, at: datetime) -> list[Reward]:
+def attach(ctx: Context, session: Session, program: Program, member: Member, at: datetime) -> list[Reward]:
     """Give a newcomer what was bought with their number before they joined; return the rewards issued.
 
     Each purchase is an act of its own, dated now, in the name of who recorded it; its stamp is told by the rules at
@@ -133,18 +133,25 @@ def attach(session: Session, program: Program, member: Member, at: datetime) -> 
     issued: list[Reward] = []
     for purchase in reversed(waiting):
         if purchase.at >= since and purchase.undone_at is None and purchase.amount_minor is not None:
-            issued += _attach_one(session, program, member, purchase, purchase.amount_minor, at)
+            issued += _attach_one(ctx, session, program, member, purchase, purchase.amount_minor, at)
     session.flush()
     session.execute(update(Purchase).where(*own).values(phone="").execution_options(synchronize_session=False))
     return issued
 
 
 def _attach_one(
-    session: Session, program: Program, member: Member, purchase: Purchase, amount_minor: int, at: datetime
+    ctx: Context,
+    session: Session,
+    program: Program,
+    member: Member,
+    purchase: Purchase,
+    amount_minor: int,
+    at: datetime,
 ) -> list[Reward]:
     purchase.member_id = member.id
     _note_visit(member, purchase)
-    if no_stamp(program, amount_minor, purchase.at) is not None:
+    warranty_lines.keep(session, member, purchase)
+    if not_started(stamp_rules.rules_of(program, program), purchase.at):
         return []
     recorder = Actor(program.id, staff_id=purchase.staff_id, api_key_id=purchase.api_key_id)
     act = occasion(
@@ -154,8 +161,11 @@ def _attach_one(
         receipt_no=purchase.receipt_no,
         location_id=purchase.location_id,
     )
-    purchase.operation_id = act.operation_id
-    return earn_stamps(session, program, member, act, Kind.EARN, 1)
+    act.operation_id = purchase.id
+    bought = Bought(purchase.at, amount_minor, purchase.lines or ())
+    issued = earning.purchase(ctx, session, program, member, act, bought).issued
+    purchase.operation_id = act.operation_id if act.begun else None
+    return issued
 
 
 def forget_phones(session: Session, program_id: UUID, at: datetime, most: int) -> int:

@@ -5,34 +5,45 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import clock
-from app.db.ledger import Reward
-from app.db.people import Member, MemberCard, MemberStatus
+from app.db.people import Member
 from app.db.programs import Program
 from app.db.purchases import Purchase
 from app.i18n import N_
-from app.loyalty import card_codes
 from app.loyalty.guarding import Rule
-from app.loyalty.ledger import Kind
-from app.loyalty.stamps import bonus
-from app.services import guard, old_cards, purchase_book, receipts, till
+from app.loyalty.stamps import Obstacle, not_started
+from app.services import (
+    earning,
+    guard,
+    purchase_book,
+    receipts,
+    referrals,
+    stamp_checks,
+    stamp_earning,
+    stamp_rules,
+    tiering,
+    till,
+    visit_earning,
+)
 from app.services.audit import record as audit
+from app.services.bought import Bought, Earned
+from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import plain_line
-from app.services.ledger_book import Occasion, announce, earn_stamps, occasion, settle
+from app.services.ledger_book import Occasion, occasion
 from app.services.members import fetch
+from app.services.purchase_holder import holder
 from app.services.reversal import UNDO_WINDOW
 from app.services.saved_answers import Answer, fingerprint, once
-from sms.phones import PhoneError, normalise
+from app.services.settling import settle
 
 CLOCK_AHEAD = timedelta(minutes=5)  # a till's clock may run so far ahead; the purchase is then of now
 OLDEST_DAYS = 30
 
-# Why a purchase earned no stamp, beside "not-started" and "purchase-too-small".
+# Why a purchase earned no stamp, beside those of app.loyalty.stamps.Obstacle.
 NOBODYS = "no-member"
 WAITING = "waiting"
 STOPPED = "guard-blocked"
@@ -46,6 +57,7 @@ class Line:
     product: str = ""
     quantity: str = ""
     amount_minor: int | None = None
+    warranty_months: int | None = None
 
     def kept(self) -> dict[str, object]:
         """As the database keeps it: only what was said."""
@@ -54,6 +66,7 @@ class Line:
             "product": plain_line(self.product, 60),
             "quantity": self.quantity,
             "amount_minor": self.amount_minor,
+            "warranty_months": self.warranty_months,
         }
         return {name: value for name, value in said.items() if value not in ("", None)}
 
@@ -91,15 +104,15 @@ def record(ctx: Context, actor: Actor, request: PurchaseRequest, *, key: str | N
         def act() -> Answer:
             bought_at = _checked(program, request, now)
             place = till.place_of(session, actor, request.location)
-            member, phone = _whose(session, actor, program, request)
+            member, phone = holder(session, actor, program, request.member_id, request.card, request.phone)
             if phone and bought_at < purchase_book.waits_since(session, program.id, now):
                 phone = ""
             receipt_no = plain_line(request.receipt_no, 60)
             what = occasion(actor, now, amount_minor=request.amount_minor, receipt_no=receipt_no, location_id=place)
-            why = WAITING if phone else _no_stamp(ctx, session, program, member, what, bought_at)
+            why = WAITING if phone else _nothing(ctx, session, program, member, what, bought_at)
             lines = [line.kept() for line in request.lines]
             purchase = purchase_book.write(session, what, member, phone=phone, at=bought_at, lines=lines)
-            return _kept(session, program, member, what, why, purchase)
+            return _kept(ctx, session, program, member, what, why, purchase)
 
         return once(session, actor, key, fingerprint("purchase", asdict(request)), act)
 
@@ -120,9 +133,7 @@ def undo(ctx: Context, actor: Actor, purchase_id: UUID, *, key: str | None = Non
                 session.refresh(purchase)
             if purchase.operation_id is not None:
                 undone = till.undo_within(ctx, session, program, actor, purchase.operation_id, now)
-                return {"purchase_id": str(purchase.id)} | {
-                    name: undone[name] for name in ("entry_id", "member_id", "stamps", "rewards", "issued")
-                }
+                return {"purchase_id": str(purchase.id)} | {name: undone[name] for name in _UNDONE}
             _take_back(session, actor, purchase, now)
             member = session.get(Member, purchase.member_id) if purchase.member_id else None
             return {
@@ -131,6 +142,8 @@ def undo(ctx: Context, actor: Actor, purchase_id: UUID, *, key: str | None = Non
                 "member_id": str(member.id) if member else None,
                 "stamps": member.stamps if member else None,
                 "rewards": member.rewards if member else None,
+                "bonus": member.bonus if member else None,
+                "bonus_missing_minor": 0,
                 "issued": [],
             }
 
@@ -166,87 +179,56 @@ def _checked(program: Program, request: PurchaseRequest, now: datetime) -> datet
     return min(bought_at, now)
 
 
-def _whose(session: Session, actor: Actor, program: Program, request: PurchaseRequest) -> tuple[Member | None, str]:
-    """The member, with their row locked, or else the phone number under which the purchase waits, if any."""
-    if request.member_id is not None:
-        found: UUID | None = request.member_id
-    elif request.card is not None:
-        found = _card_holder(session, actor, request.card)
-    elif request.phone is not None:
-        phone = _number(program, request.phone)
-        found = _of_number(session, program, phone)
-        if found is None:
-            return None, phone
-    else:
-        return None, ""
-    member = fetch(session, actor, Member.id == found, lock=True)
-    if member.status is MemberStatus.BLOCKED:
-        raise Refused("member-blocked", N_("This card is blocked. A manager can unblock it."), status=403)
-    return (None, member.phone) if member.status is MemberStatus.LEFT else (member, "")
-
-
-def _card_holder(session: Session, actor: Actor, text: str) -> UUID | None:
-    """Whose card this is. A new card's code goes first: an old card's number may look like one."""
-    code = card_codes.read(text)
-    if code is None and not old_cards.normal(text):
-        raise Refused(
-            "unreadable-code", N_("This is neither a card code nor the number of an old card. Please scan again.")
-        )
-    held = select(Member.id).join(MemberCard).where(Member.program_id == actor.program_id, MemberCard.code == code)
-    return (session.scalars(held).one_or_none() if code else None) or old_cards.find(session, actor.program_id, text)
-
-
-def _number(program: Program, text: str) -> str:
-    try:
-        return normalise(text, program.country)
-    except PhoneError as error:
-        raise InvalidForm({"phone": Refused("invalid-phone", error.message, error.params)}) from None
-
-
-def _of_number(session: Session, program: Program, phone: str) -> UUID | None:
-    known = select(Member.id).where(Member.program_id == program.id, Member.phone == phone)
-    found = session.scalars(known).one_or_none()
-    if found is not None:
-        return found
-    purchase_book.lock_phone(session, program.id, phone)
-    return session.scalars(known).one_or_none()  # they may have joined while we waited
-
-
 def _kept(
-    session: Session, program: Program, member: Member | None, what: Occasion, why: str | None, purchase: Purchase
+    ctx: Context,
+    session: Session,
+    program: Program,
+    member: Member | None,
+    what: Occasion,
+    why: str | None,
+    purchase: Purchase,
 ) -> Answer:
-    """Give the stamp unless there is a reason `why` not, and tell what came of it."""
-    issued: list[Reward] = []
-    given = 0
+    """Give what it earns unless there is a reason `why` nothing, and tell what came of it."""
+    earned = Earned()
     if member is not None:
         settle(session, member, what.at)
     if member is not None and why is None:
-        given = 1 + bonus(1, purchase.at, member.double_until)
-        issued = earn_stamps(session, program, member, what, Kind.EARN, 1, bought_at=purchase.at)
-        purchase.operation_id = what.operation_id
-        announce(session, program, member, what.at, issued)
+        amount_minor, lines = what.amount_minor or 0, purchase.lines or ()
+        bought = Bought(purchase.at, amount_minor, lines)
+        earned = earning.purchase(ctx, session, program, member, what, bought)
+        if what.begun:
+            purchase.operation_id = what.operation_id
+            announce(session, program, member, what.at, earned.issued)
+        if not earned.stamps:
+            why = stamp_earning.why_none(program, amount_minor, lines, purchase.at)
+    elif member is not None:
+        tiering.review(session, program, member, what.at, tell=True)
     session.flush()
-    shown = till.balance_after(program, member, what.operation_id, issued) if member else _NO_BALANCE
+    shown = till.balance_after(program, member, what.operation_id, earned.issued) if member else _NO_BALANCE
     return {name: shown[name] for name in _NO_BALANCE} | {
         "purchase_id": str(purchase.id),
         "waiting": bool(purchase.phone),
-        "entry_id": str(what.operation_id) if why is None else None,
-        "given": given,
+        "entry_id": str(what.operation_id) if what.begun else None,
+        "given": sum(earned.stamps.values()),
         "no_stamp": why,
         "stamps_needed": program.stamps_needed,
+        "stamp_cards": stamp_checks.told(session, program, member, earned.stamps) if member else [],
+        "bonus_given": earned.bonus,
     }
 
 
-_NO_BALANCE: Answer = {"member_id": None, "stamps": None, "rewards": None, "issued": []}
+_NO_BALANCE: Answer = {"member_id": None, "stamps": None, "rewards": None, "bonus": None, "issued": []}
+_UNDONE = ("entry_id", "member_id", "stamps", "rewards", "bonus", "bonus_missing_minor", "issued")
 
 
-def _no_stamp(
+def _nothing(
     ctx: Context, session: Session, program: Program, member: Member | None, what: Occasion, bought_at: datetime
 ) -> str | None:
+    """Why a purchase earns nothing at all."""
     if member is None:
         return NOBODYS
-    if (found := purchase_book.no_stamp(program, what.amount_minor or 0, bought_at)) is not None:
-        return found.value
+    if not_started(stamp_rules.rules_of(program, program), bought_at):
+        return Obstacle.NOT_STARTED
     try:
         # A till that was cut off sends a day's receipts in a minute: only what one member gets can be odd.
         guard.watch(ctx, session, what.actor, guard.Act((Rule.MEMBER_STAMPS,), 1, member.id))
@@ -257,7 +239,10 @@ def _no_stamp(
 
 
 def _take_back(session: Session, actor: Actor, purchase: Purchase, now: datetime) -> None:
-    """Undo a purchase that earned nothing."""
+    """Undo a purchase of which the ledger tells nothing. The member's lock comes first, as it does everywhere."""
+    member = None
+    if purchase.member_id is not None:
+        member = fetch(session, actor, Member.id == purchase.member_id, lock=True, erased=True)
     session.refresh(purchase, with_for_update=True)
     if purchase.undone_at is not None:
         raise Refused("already-undone", N_("This was undone already."), status=409)
@@ -270,6 +255,11 @@ def _take_back(session: Session, actor: Actor, purchase: Purchase, now: datetime
             status=403,
         )
     purchase.undone_at, purchase.phone = now, ""
-    if purchase.member_id is not None:
-        purchase_book.find_last_visit(session, purchase.member_id)
+    if member is not None:
+        purchase_book.find_last_visit(session, member.id)
+        session.refresh(member, ["last_visit_at", "last_location_id"])
+        program = session.get_one(Program, actor.program_id)
+        visit_earning.mark_undone(session, purchase.id, now)
+        referrals.purchase_undone(session, program, member.id, purchase.id, now)
+        tiering.review(session, program, member, now, tell=True)
     audit(session, actor, "purchase.undone", purchase.id)

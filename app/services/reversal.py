@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app import clock
@@ -12,16 +12,20 @@ from app.db.ledger import LedgerEntry, Reward, RewardStatus
 from app.db.people import Member
 from app.i18n import N_
 from app.loyalty.ledger import Kind, Unit
-from app.services import credit_reversal, program_rules
+from app.services import bonus_reversal, credit_reversal, program_rules, rewards
+from app.services.bonus_reversal import Unmet
 from app.services.context import Actor, Context
 from app.services.errors import Refused
-from app.services.ledger_book import Occasion, stamp_lots, write
+from app.services.ledger_book import Occasion, balance_of, write
+from app.services.settling import open_lots
 
 # A cashier mends a slip at once; what is older is a manager's to undo.
 UNDO_WINDOW = timedelta(minutes=15)
 # What the till's undo button takes; a grant of credit is withdrawn in the office.
 _TILL_ACTS = (Kind.EARN, Kind.REDEEM, Kind.JOIN)
 _ACTS = (*_TILL_ACTS, Kind.GRANT)
+# A reward that was given for points.
+BOUGHT = and_(LedgerEntry.unit == Unit.BONUS, LedgerEntry.kind == Kind.CONVERT)
 
 
 def newest_undoable(ctx: Context, actor: Actor, member_id: UUID) -> UUID | None:
@@ -33,7 +37,7 @@ def newest_undoable(ctx: Context, actor: Actor, member_id: UUID) -> UUID | None:
             .where(
                 LedgerEntry.program_id == actor.program_id,
                 LedgerEntry.member_id == member_id,
-                LedgerEntry.kind.in_(_TILL_ACTS),
+                or_(LedgerEntry.kind.in_(_TILL_ACTS), BOUGHT),
                 ~select(undone.id).where(undone.reverses_id == LedgerEntry.id).exists(),
             )
             .order_by(LedgerEntry.number.desc())
@@ -56,7 +60,8 @@ def entries_of(session: Session, actor: Actor, operation_id: UUID) -> list[Ledge
         .where(LedgerEntry.operation_id == operation_id, LedgerEntry.program_id == actor.program_id)
         .order_by(LedgerEntry.number)
     ).all()
-    if not entries or entries[0].kind not in _ACTS:
+    bought = bool(entries) and entries[0].unit is Unit.BONUS and entries[0].kind is Kind.CONVERT
+    if not entries or not (bought or entries[0].kind in _ACTS):
         raise Refused("entry-not-found", N_("There is nothing here that can be undone."), status=404)
     return list(entries)
 
@@ -79,20 +84,30 @@ def check(session: Session, actor: Actor, entries: Sequence[LedgerEntry], at: da
         )
 
 
-def reverse(session: Session, member: Member, act: Occasion, entries: Sequence[LedgerEntry]) -> None:
-    """Write the reversing entries, last things first. Raises Refused: reward-used, stamps-used."""
+def reverse(session: Session, member: Member, act: Occasion, entries: Sequence[LedgerEntry]) -> Unmet:
+    """Write the reversing entries, last things first; return the bonus that could not be moved.
+
+    Raises Refused: reward-used, stamps-used.
+    """
     lapsed = set(
         session.scalars(
-            select(LedgerEntry.lot_id).where(LedgerEntry.member_id == member.id, LedgerEntry.lot_id.is_not(None))
+            select(LedgerEntry.lot_id).where(
+                LedgerEntry.member_id == member.id, LedgerEntry.lot_id.is_not(None), LedgerEntry.unit == Unit.STAMP
+            )
         )
     )
     if any(entry.id in lapsed for entry in entries):
         raise _stamps_used()
+    unmet = Unmet()
     for entry in reversed(entries):
-        _reverse_one(session, member, act, entry)
+        if entry.unit is Unit.BONUS:
+            bonus_reversal.reverse_one(session, member, act, entry, unmet)
+        else:
+            _reverse_one(session, member, act, entry)
     # A lot lapses once. Stamps that would come back into one that is closed cannot come back.
-    if lapsed and any(lot.entry_id in lapsed for lot in stamp_lots(session, member.id)):
+    if lapsed and any(lot.entry_id in lapsed for left in open_lots(session, member.id).values() for lot in left):
         raise _stamps_used()
+    return unmet
 
 
 def _may_undo(actor: Actor, entry: LedgerEntry, at: datetime) -> bool:
@@ -102,16 +117,15 @@ def _may_undo(actor: Actor, entry: LedgerEntry, at: datetime) -> bool:
 
 def _reverse_one(session: Session, member: Member, act: Occasion, entry: LedgerEntry) -> None:
     reward = session.get(Reward, entry.reward_id, with_for_update=True) if entry.reward_id else None
-    if reward is not None and entry.kind in (Kind.CONVERT, Kind.GRANT):
+    if reward is not None and entry.kind is not Kind.REDEEM:
         if reward.status is not RewardStatus.ISSUED:
-            filled = N_("This stamp filled the card, and its reward is no longer open. Undo the reward first.")
+            came = N_("A reward came of this, and it is no longer open. Undo the reward first.")
             given = N_("This reward is no longer open. It cannot be taken back.")
-            raise Refused("reward-used", filled if entry.kind is Kind.CONVERT else given, status=409)
-        reward.status, reward.closed_at = RewardStatus.WITHDRAWN, act.at
+            raise Refused("reward-used", given if entry.kind is Kind.GRANT else came, status=409)
+        rewards.close(session, member, [reward], RewardStatus.WITHDRAWN, act.at)
     if reward is not None and entry.kind is Kind.REDEEM:
-        reward.status, reward.closed_at = RewardStatus.ISSUED, None
-    available = member.stamps if entry.unit is Unit.STAMP else member.rewards
-    if available < entry.amount:
+        rewards.reopen(session, member, reward, act.at)
+    if balance_of(session, member, entry.unit, entry.stamp_card_id) < entry.amount:
         raise _stamps_used()
     write(
         session,
@@ -122,6 +136,7 @@ def _reverse_one(session: Session, member: Member, act: Occasion, entry: LedgerE
         -entry.amount,
         reverses_id=entry.id,
         reward_id=entry.reward_id,
+        stamp_card_id=entry.stamp_card_id,
     )
 
 

@@ -4,35 +4,43 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app import clock
 from app.db.ledger import LedgerEntry, Reward, RewardStatus
 from app.db.people import Member, Staff
 from app.db.programs import Location, Program
-from app.i18n import N_, Money
+from app.db.stamps import StampCard
+from app.i18n import N_
 from app.loyalty.ledger import Kind, Unit
-from app.loyalty.stamps import MOST_STAMPS_AT_ONCE, Obstacle, bonus, obstacle
-from app.services import credit_reversal, guard, purchase_book, reversal, spending_proofs
+from app.services import (
+    credit_reversal,
+    earning,
+    guard,
+    purchase_book,
+    referrals,
+    reversal,
+    reward_use,
+    rewards,
+    spending_proofs,
+    stamp_checks,
+    tiering,
+    visit_earning,
+)
 from app.services.audit import record
+from app.services.bought import Bought
+from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.credit_views import one_line_each
 from app.services.errors import Refused
 from app.services.forms import plain_line
-from app.services.ledger_book import (
-    announce,
-    earn_stamps,
-    fill_cards,
-    occasion,
-    plan_next_expiry,
-    rules_of,
-    settle,
-    write,
-)
+from app.services.ledger_book import occasion, write
 from app.services.members import by_card_or_phone, by_phone, fetch
 from app.services.membership import usable
 from app.services.saved_answers import Answer, fingerprint, once
+from app.services.settling import plan_next_expiry, settle
+from app.services.stamp_earning import fill_cards
 from app.services.views import EntryView
 
 LARGEST_PURCHASE_MINOR = 10**12
@@ -49,15 +57,18 @@ def give_stamps(
     amount_minor: int | None = None,
     receipt_no: str = "",
     location: UUID | str | None = None,
+    card: UUID | str | None = None,
     key: str | None = None,
 ) -> tuple[Answer, bool]:
-    """Give stamps to the member with this card code, phone number (`phone` is never taken for a card code) or id.
+    """Give stamps to the member with this card code, phone number (`phone` is never taken for a card code) or id, on
+    the stamp `card` with this id or exact name, or on the first one.
 
     What was sent is compared as it was sent: a repeat gets its answer even when the location has another name by now.
 
-    Returns {entry_id, member_id, card_code, given, stamps, stamps_needed, rewards, issued}, and whether this repeats
-    an earlier answer. Raises Refused: member-not-found, member-blocked, member-left, not-started, purchase-too-small,
-    amount-needed, invalid-count, invalid-amount, location-not-found, unreadable-code, idempotency-key-reused.
+    Returns {entry_id, member_id, card_code, given, stamps, stamps_needed, rewards, issued, stamp_cards}, and whether it
+    repeats an earlier answer; `stamps` are those of the first card. Raises Refused: member-not-found, member-blocked,
+    member-left, not-started, purchase-too-small, amount-needed, invalid-count, invalid-amount, location-not-found,
+    stamp-card-not-found, unreadable-code, idempotency-key-reused.
     """
     now = clock.now()
     request = {
@@ -68,25 +79,31 @@ def give_stamps(
         "amount_minor": amount_minor,
         "receipt_no": receipt_no,
         "location": location,
-    }
+    } | ({"card": card} if card else {})
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)
 
         def act() -> Answer:
             place = place_of(session, actor, location)
+            _check_amount(amount_minor)
             member = usable(session, actor, _who(program, code, phone, member_id))
-            _check_stamp(program, count, amount_minor, now)
-            guard.watch(ctx, session, actor, guard.stamps(member.id, count))
+            chosen = stamp_checks.chosen_card(session, program, card)
+            given = stamp_checks.stamps_for(program, chosen, count, amount_minor, now)
+            guard.watch(ctx, session, actor, guard.stamps(member.id, given))
             guard.watch_receipt(ctx, session, actor, member.id, plain_line(receipt_no, 60))
             settle(session, member, now)
             what = occasion(
                 actor, now, amount_minor=amount_minor, receipt_no=plain_line(receipt_no, 60), location_id=place
             )
-            issued = earn_stamps(session, program, member, what, Kind.EARN, count)
+            bought = Bought(now, amount_minor, count=count, by_hand=True, card=chosen.id)
             purchase_book.write(session, what, member, operation_id=what.operation_id)
-            announce(session, program, member, now, issued)
-            given = count + bonus(count, now, member.double_until)
-            return balance_after(program, member, what.operation_id, issued, given)
+            earned = earning.purchase(ctx, session, program, member, what, bought)
+            announce(session, program, member, now, earned.issued)
+            answer = balance_after(program, member, what.operation_id, earned.issued, earned.stamps[chosen.id])
+            return answer | {
+                "stamp_cards": stamp_checks.told(session, program, member, earned.stamps),
+                "bonus_given": earned.bonus,
+            }
 
         return once(session, actor, key, fingerprint("stamps", request), act)
 
@@ -98,39 +115,39 @@ def redeem_reward(
     *,
     proof: str = "",
     card_code: str = "",
+    bill_minor: int | None = None,
     location: UUID | str | None = None,
     key: str | None = None,
 ) -> tuple[Answer, bool]:
     """Use a reward, once. A `proof` of app.services.spending_proofs or the member's card code shows who is there.
 
+    `bill_minor` is the bill that it is used on, for the answer to say what comes off: see app.services.reward_use.used.
     Raises Refused: proof-needed, proof-not-valid, reward-not-found, reward-used, reward-expired, reward-withdrawn,
-    member-blocked, member-left.
+    reward-not-yet, reward-not-here, reward-not-today, invalid-amount, member-blocked, member-left.
     """
     now = clock.now()
-    request = {"reward_id": reward_id, "location": location}
+    request = {"reward_id": reward_id, "location": location, "bill_minor": bill_minor}
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)
 
         def act() -> Answer:
             place = place_of(session, actor, location)
+            _check_amount(bill_minor)
             reward = session.get(Reward, reward_id)
             if reward is None or reward.program_id != actor.program_id:
                 raise Refused("reward-not-found", N_("There is no such reward."), status=404)
             member = usable(session, actor, Member.id == reward.member_id)
-            spending_proofs.require(ctx, actor, member, proof=proof, card_code=card_code)
+            spending_proofs.require(ctx, actor, member, proof=proof, card_code=card_code, reward_id=reward.id)
             settle(session, member, now)
             session.refresh(reward)
-            _check_reward(reward)
+            reward_use.check(session, program, reward, place, now)
             guard.watch(ctx, session, actor, guard.use(member.id))
-            what = occasion(actor, now, location_id=place)
+            what = occasion(actor, now, amount_minor=bill_minor, location_id=place)
             write(session, member, what, Unit.REWARD, Kind.REDEEM, -1, reward_id=reward.id)
-            reward.status, reward.closed_at = RewardStatus.REDEEMED, now
+            rewards.close(session, member, [reward], RewardStatus.REDEEMED, now)
             plan_next_expiry(session, member)
             announce(session, program, member, now)
-            return balance_after(program, member, what.operation_id, ()) | {
-                "redeemed": str(reward.id),
-                "redeemed_name": reward.name,
-            }
+            return balance_after(program, member, what.operation_id, ()) | reward_use.used(reward, bill_minor)
 
         return once(session, actor, key, fingerprint("redeem", request), act)
 
@@ -141,6 +158,7 @@ def undo(ctx: Context, actor: Actor, operation_id: UUID, *, key: str | None = No
     A cashier may undo an own act within reversal.UNDO_WINDOW, who may manage any act at any time. Raises Refused:
     entry-not-found, already-undone, undo-too-late, reward-used (the stamp gave a reward that was used),
     stamps-used (the stamps went into a later reward or lapsed). For acts with credit see credit_reversal.undo().
+    Bonus stands in no way: what of it was used since is told as bonus_missing_minor, see bonus_reversal.
     """
     now = clock.now()
     with ctx.sessions.begin() as session:
@@ -166,14 +184,22 @@ def undo_within(
     guard.watch(ctx, session, actor, guard.UNDO)
     settle(session, member, now)
     what = occasion(actor, now)
-    reversal.reverse(session, member, what, entries)
+    unmet = reversal.reverse(session, member, what, entries)
     purchase_book.mark_undone(session, operation_id, now)
+    visit_earning.mark_undone(session, operation_id, now)
+    referrals.purchase_undone(session, program, member.id, operation_id, now)
+    tiering.review(session, program, member, now)
     plan_next_expiry(session, member)
     settle(session, member, now)  # what came back may have lapsed in the meantime
     issued = fill_cards(session, program, member, what)  # later stamps may fill the card now
     announce(session, program, member, now, issued)
     record(session, actor, "entry.undone", operation_id)
-    return balance_after(program, member, what.operation_id, issued) | {"undone": str(operation_id)}
+    return balance_after(program, member, what.operation_id, issued) | {
+        "undone": str(operation_id),
+        "stamp_cards": stamp_checks.told(session, program, member),
+        "bonus_missing_minor": unmet.missing,
+        "bonus_lapsed_minor": unmet.lapsed,
+    }
 
 
 def history(ctx: Context, actor: Actor, member_id: UUID, *, limit: int = 20) -> list[EntryView]:
@@ -182,13 +208,14 @@ def history(ctx: Context, actor: Actor, member_id: UUID, *, limit: int = 20) -> 
         undo_entry = aliased(LedgerEntry)
         undone = select(undo_entry.id).where(undo_entry.reverses_id == LedgerEntry.id).exists()
         rows = session.execute(
-            select(LedgerEntry, Location.name, Staff.name, undone)
+            select(LedgerEntry, Location.name, Staff.name, undone, StampCard.name)
             .outerjoin(Location, Location.id == LedgerEntry.location_id)
             .outerjoin(Staff, Staff.id == LedgerEntry.staff_id)
+            .outerjoin(StampCard, StampCard.id == LedgerEntry.stamp_card_id)
             .where(
                 LedgerEntry.program_id == actor.program_id,
                 LedgerEntry.member_id == member_id,
-                LedgerEntry.kind.not_in([Kind.CONVERT, Kind.UNDO]),
+                or_(LedgerEntry.kind.not_in([Kind.CONVERT, Kind.UNDO]), reversal.BOUGHT),
             )
             .order_by(LedgerEntry.number.desc())
             .limit(limit)
@@ -205,8 +232,9 @@ def history(ctx: Context, actor: Actor, member_id: UUID, *, limit: int = 20) -> 
                 location or "",
                 staff or "",
                 was_undone,
+                stamp_card or "",
             )
-            for row, location, staff, was_undone in rows
+            for row, location, staff, was_undone, stamp_card in rows
         ]
     return one_line_each(entries)
 
@@ -228,49 +256,9 @@ def place_of(session: Session, actor: Actor, wanted: UUID | str | None) -> UUID 
     raise Refused("location-not-found", N_("There is no such location."), field="location", status=404)
 
 
-def _check_stamp(program: Program, count: int, amount_minor: int | None, now: datetime) -> None:
+def _check_amount(amount_minor: int | None) -> None:
     if amount_minor is not None and not 0 <= amount_minor <= LARGEST_PURCHASE_MINOR:
         raise Refused("invalid-amount", N_("This amount cannot be right."), field="amount")
-    match obstacle(rules_of(program), count, amount_minor, now):
-        case None:
-            return
-        case Obstacle.NOT_STARTED:
-            raise Refused(
-                "not-started",
-                N_("The programme starts on %(day)s. Stamps can be given from that day."),
-                {"day": program.starts_on},
-                status=409,
-            )
-        case Obstacle.TOO_FEW | Obstacle.TOO_MANY:
-            raise Refused(
-                "invalid-count",
-                N_("Give between 1 and %(most)s stamps at a time."),
-                {"most": MOST_STAMPS_AT_ONCE},
-                field="count",
-            )
-        case Obstacle.PURCHASE_UNKNOWN:
-            raise Refused(
-                "amount-needed",
-                N_("Enter the purchase amount: a stamp needs a purchase of %(smallest)s or more."),
-                {"smallest": Money(program.smallest_purchase_minor, program.currency)},
-                field="amount",
-            )
-        case Obstacle.PURCHASE_TOO_SMALL:
-            raise Refused(
-                "purchase-too-small",
-                N_("No stamp: the purchase must be %(smallest)s or more."),
-                {"smallest": Money(program.smallest_purchase_minor, program.currency)},
-                field="amount",
-            )
-
-
-def _check_reward(reward: Reward) -> None:
-    if reward.status is RewardStatus.REDEEMED:
-        raise Refused("reward-used", N_("This reward has been used already."), status=409)
-    if reward.status is RewardStatus.EXPIRED:
-        raise Refused("reward-expired", N_("This reward is no longer valid: its last day has passed."), status=409)
-    if reward.status is RewardStatus.WITHDRAWN:
-        raise Refused("reward-withdrawn", N_("This reward was taken back when its stamp was undone."), status=409)
 
 
 def balance_after(
@@ -289,11 +277,17 @@ def balance_after(
         "stamps": member.stamps,
         "stamps_needed": program.stamps_needed,
         "rewards": member.rewards,
+        "bonus": member.bonus,
         "issued": [
             {
                 "id": str(reward.id),
                 "name": reward.name,
                 "expires_at": reward.expires_at.isoformat() if reward.expires_at else None,
+                "value": reward.value.value,
+                "value_amount": reward.value_amount,
+                "valid_from": reward.valid_from.isoformat() if reward.valid_from else None,
+                "location_ids": reward.location_ids,
+                "weekdays": reward.weekdays,
             }
             for reward in issued
         ],
