@@ -9,6 +9,7 @@ import io
 import json
 import tempfile
 import zipfile
+from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import IO, Any
@@ -20,10 +21,12 @@ from app import clock
 from app.i18n import N_, Translator
 from app.services.context import Context
 from app.services.errors import Refused
-from app.services.own_data_sections import SECTIONS, Section
+from app.services.own_data_reading import Section
+from app.services.own_data_sections import SECTIONS
 from app.services.views import MemberView
 
 MIME_TYPES = {"json": "application/json", "zip": "application/zip"}
+MOST_READ = 500  # rows of a section on the page that is read and printed; the files have all
 _IN_MEMORY = 2 * 1024 * 1024  # bytes; what is larger goes to a file on disk
 # A cell that begins so is taken for a formula by spreadsheets.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -45,6 +48,20 @@ def packed(ctx: Context, member: MemberView, form: str, text: Translator) -> IO[
         file.seek(0)
         unless_done.pop_all()
         return file
+
+
+def for_reading(ctx: Context, member: MemberView) -> tuple[list[tuple[Section, list[dict[str, Any]]]], bool]:
+    """The sections that have rows, with the newest MOST_READ of each, and whether any has more. All of one moment."""
+    found, cut = [], False
+    with ctx.sessions() as session:
+        session.execute(sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        for section in SECTIONS:
+            rows: deque[dict[str, Any]] = deque(maxlen=MOST_READ + 1)
+            rows.extend(section.rows(ctx, session, member))
+            if rows:
+                found.append((section, list(rows)[-MOST_READ:]))
+            cut = cut or len(rows) > MOST_READ
+    return found, cut
 
 
 def _json(file: IO[bytes], ctx: Context, session: Session, member: MemberView, _text: Translator) -> None:
