@@ -24,7 +24,8 @@ _MARK = "demo.json"
 @click.command()
 @click.option("--reset", is_flag=True, help="Start anew: the data folder is emptied first.")
 @click.option("--tour", is_flag=True, help="Walk the main job end to end in a folder of its own; ends with 0 or 1.")
-def demo(reset: bool, tour: bool) -> None:
+@click.option("--history/--no-history", default=True, help="Whether the shop has had some months already.")
+def demo(reset: bool, tour: bool, history: bool) -> None:
     """Start the whole product with a seeded shop, on engines of its own."""
     if tour:
         raise click.exceptions.Exit(0 if tour_module.walk() else 1)
@@ -34,14 +35,14 @@ def demo(reset: bool, tour: bool) -> None:
     with only_server(settings):
         if reset:
             _empty(settings.data)
-        _serve(settings)
+        _serve(settings, history)
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, history: bool) -> None:
     sandbox = DemoSandbox(settings, _certificate(settings.data / "certs") / "root.pem")
     sandbox.start()
     try:
-        run(_settings(), ready=partial(_open_shop, sandbox.told), beside=[sandbox.process])
+        run(_settings(), ready=partial(_open_shop, sandbox.told, history), beside=[sandbox.process])
     finally:
         sandbox.process.stop()
 
@@ -84,9 +85,9 @@ def _certificate(folder: Path) -> Path:
     return folder / PASS_TYPE
 
 
-def _open_shop(sandbox: dict[str, Any], settings: Settings) -> None:
+def _open_shop(sandbox: dict[str, Any], history: bool, settings: Settings) -> None:
     with connected(settings) as context:
-        told = fill(context, settings.data / _MARK, sandbox)
+        told = fill(context, settings.data / _MARK, sandbox, history=history)
     _say(told, settings)
 
 
@@ -100,6 +101,7 @@ Leima's demo is running: Café Kulma, with {len(told["members"])} members.
   …or texts             {told["texting"]["code"]} to {told["texting"]["number"]}, from a pretend phone
   A customer's card     {told["members"][0]["card_url"]}
   The till              {told["till_url"]}
+  The check-in page     {told["door_url"]}
   The office            {told["office_url"]}
   The API for tills     {told["api_docs_url"]}
   Pretend phones        {told["sandbox"]["phones_url"]}

@@ -5,16 +5,23 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from app.cli import demo_history, demo_programme
 from app.db import migrate
 from app.db.people import Role
 from app.services import api_keys, join_codes, members, programs, staff, till
 from app.services.context import Actor, Context
-from app.services.errors import Refused
 from app.services.programs import ProgramView
 
 SLUG = "kulma"
 PASS_TYPE = "pass.fi.leima.demo"  # noqa: S105 - an identifier, not a password
-_PEOPLE = ((Role.OWNER, "Alice"), (Role.MANAGER, "Mary"), (Role.MARKETER, "Max"), (Role.CASHIER, "Charlie"))
+# role, name, which of the locations
+_PEOPLE = (
+    (Role.OWNER, "Alice", 0),
+    (Role.MANAGER, "Mary", 0),
+    (Role.MARKETER, "Max", 0),
+    (Role.CASHIER, "Charlie", 0),
+    (Role.CASHIER, "Sami", 1),
+)
 _LOCATIONS = (
     {"name": "Kulma Kallio", "address": "Fleminginkatu 8, Helsinki", "latitude": "60.1850", "longitude": "24.9505"},
     {"name": "Kulma Kamppi", "address": "Kampinkuja 2, Helsinki", "latitude": "60.1690", "longitude": "24.9330"},
@@ -53,9 +60,10 @@ _PROGRAM = {
 }
 
 
-def fill(context: Context, file: Path, sandbox: dict[str, Any]) -> dict[str, Any]:
+def fill(context: Context, file: Path, sandbox: dict[str, Any], *, history: bool = True) -> dict[str, Any]:
     """Migrate, make the shop if there is none, write `file`, and return what it says.
 
+    With `history` the shop has had some months already, which takes a few seconds to tell.
     Passwords and the API key can't be read back from the database. When `file` is lost, new ones are made.
     """
     migrate.upgrade(context.engine)
@@ -67,9 +75,13 @@ def fill(context: Context, file: Path, sandbox: dict[str, Any]) -> dict[str, Any
     actor = Actor(found.id, may_manage=True)
     _locations(context, actor)
     _join_codes(context, actor)
-    _members(context, actor)
     if not known:
         known = {"staff": _staff(context, actor), "api_key": api_keys.create(context, actor, {"name": "Demo till"})[1]}
+        demo_programme.set_up(context, actor)
+        if history:
+            demo_history.tell(context, actor, _cashiers(context, actor), found.time_zone)
+        demo_programme.begin_asking(context, actor)
+    _members(context, actor)
     told = _told(context, found, known) | {"sandbox": sandbox}
     _write(file, told)
     return told
@@ -92,38 +104,38 @@ def _join_codes(context: Context, actor: Actor) -> None:
 def _staff(context: Context, actor: Actor) -> list[dict[str, str]]:
     password = f"kahvi-{secrets.token_hex(4)}"
     there = {person.login: person for person in staff.every(context, actor.program_id)}
-    place = programs.locations(context, actor.program_id)[0]
-    for role, name in _PEOPLE:
+    places = {place.name: place.id for place in programs.locations(context, actor.program_id)}
+    for role, name, place in _PEOPLE:
         form = {
             "name": name,
             "login": name.casefold(),
             "password": password,
             "role": role.value,
             "language": "en",
-            "location_id": str(place.id),
+            "location_id": str(places[_LOCATIONS[place]["name"]]),
         }
         existing = there.get(name.casefold())
         staff.save(context, actor, form, existing.id if existing else None)
-    return [{"role": role.value, "login": name.casefold(), "password": password} for role, name in _PEOPLE]
+    return [{"role": role.value, "login": name.casefold(), "password": password} for role, name, _ in _PEOPLE]
+
+
+def _cashiers(context: Context, actor: Actor) -> list[Actor]:
+    """Those at the tills, as they act there."""
+    return [
+        Actor(actor.program_id, staff_id=person.id, location_id=person.location_id)
+        for person in staff.every(context, actor.program_id)
+        if person.role is Role.CASHIER
+    ]
 
 
 def _members(context: Context, actor: Actor) -> None:
     for phone, name, language, via, stamps in _MEMBERS:
-        if _is_member(context, actor, phone):
+        if demo_history.is_member(context, actor, phone):
             continue
         request = members.JoinRequest(phone=phone, name=name, language=language, via=via)
         member, _ = members.join(context, actor, request, source="till")
         if stamps:
             till.give_stamps(context, actor, member.card_code, count=stamps)
-
-
-def _is_member(context: Context, actor: Actor, phone: str) -> bool:
-    """Whether this number is known; who has left or is blocked stays so."""
-    try:
-        members.find(context, actor, phone)
-    except Refused:
-        return False
-    return True
 
 
 def _told(context: Context, program: ProgramView, known: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +151,7 @@ def _told(context: Context, program: ProgramView, known: dict[str, Any]) -> dict
         "program": program.slug,
         "join_url": f"{base}/join/{program.slug}?via=window",
         "till_url": f"{base}/till",
+        "door_url": f"{base}/till/door",
         "office_url": f"{base}/office",
         "api_docs_url": f"{base}/api/docs",
         "api_key": known["api_key"],

@@ -193,14 +193,26 @@ def _programs(context: Context) -> Iterator[Finding]:
             f"{difference.stamps_in_ledger} in the ledger; "
             f"{difference.rewards} rewards cached, {difference.rewards_in_ledger} in the ledger, "
             f"{difference.rewards_open} open; credit {difference.credit_minor} cached, "
-            f"{difference.credit_in_ledger} in the ledger, {difference.credit_open} open. "
+            f"{difference.credit_in_ledger} in the ledger, {difference.credit_open} open; "
+            f"bonus {difference.bonus} cached, {difference.bonus_in_ledger} in the ledger; "
+            f"bonus earned {difference.bonus_earned} cached, {difference.bonus_earned_in_ledger} in the ledger; "
+            f"visits {difference.visits} cached, {difference.visits_in_ledger} in the ledger, "
+            f"{difference.visits_kept} kept. "
+            "Report this: it must not happen",
+        )
+    stamps = doctoring.stamp_differences(context)
+    for member_id, card_id, balance, found in stamps:
+        yield Finding(
+            State.BAD,
+            "ledger",
+            f"member {member_id}, stamp card {card_id}: {balance} stamps cached, {found} in the ledger. "
             "Report this: it must not happen",
         )
     credits = doctoring.credit_differences(context)
     for credit_id, balance, found in credits:
         text = f"credit {credit_id}: its balance is {balance}, {found} in the ledger. Report this: it must not happen"
         yield Finding(State.BAD, "ledger", text)
-    if not differing and not credits:
+    if not (differing or stamps or credits):
         yield Finding(State.OK, "ledger", "every balance is the sum of its ledger")
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import click
 
 from app import settings as settings_module
+from app.cli.backup import backup, erasures, restore, upgrade
 from app.cli.certs import certs
 from app.cli.codes import codes
 from app.cli.demo import demo
 from app.cli.doctor import doctor
+from app.cli.owners_data import export, load_data
 from app.cli.program import program
 from app.cli.register import register
 from app.cli.serve import migrate, serve
@@ -30,5 +32,8 @@ def settings() -> None:
     click.echo(settings_module.markdown_table())
 
 
-for command in (serve, migrate, program, register, certs, codes, doctor, demo):
+for command in (
+    *(serve, migrate, program, register, certs, codes, doctor, demo),
+    *(export, load_data, backup, restore, upgrade, erasures),
+):
     main.add_command(command)

@@ -23,7 +23,7 @@ import click
 import requests
 
 from app import embedded
-from app.cli import tour_sms
+from app.cli import tour_programme, tour_sms
 from app.cli.demo_shop import PASS_TYPE
 from app.cli.tour_people import Phones, StepFailed, Visitor, expect, shown_pass, sign_in, step
 
@@ -53,6 +53,13 @@ def _steps(told: dict[str, Any], data: Path) -> None:
     phone, card = tour_sms.texting(told, phones)
     tour_sms.credit(told, phones, phone, card)
     tour_sms.campaign(told, phones, phone)
+    code = tour_programme.two_cards_and_bonus(told, card)
+    tour_programme.tier(told, phones, phone, card, code)
+    tour_programme.coupon(told, phones, phone, card, code)
+    friends_card = tour_programme.friend(told, card, code)
+    tour_programme.nps(told, card)
+    tour_programme.own_data(told, friends_card)
+    tour_programme.owners_data(data)
 
 
 def _stamps_and_reward(told: dict[str, Any], data: Path, phones: Phones) -> None:
@@ -133,17 +140,16 @@ def _api_post(told: dict[str, Any], path: str, body: dict[str, Any], key: str) -
 
 
 @contextmanager
-def running_demo(data: Path) -> Iterator[dict[str, Any]]:
-    """A running demo in this folder, stopped at the end as Ctrl-C does."""
+def running_demo(data: Path, *, history: bool = False) -> Iterator[dict[str, Any]]:
+    """A running demo in this folder, stopped at the end as Ctrl-C does; with or without months behind it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEIMA_")}
     environment |= {"LEIMA_DATA": str(data), "LEIMA_PORT": str(port)}
+    command = [sys.executable, "-m", "app.cli", "demo", "--history" if history else "--no-history"]
     with (data / "demo.log").open("w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "demo"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
             yield _when_ready(process, data, port)
         except (StepFailed, requests.RequestException) as error:

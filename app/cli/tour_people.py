@@ -36,7 +36,10 @@ class Forms(HTMLParser):
         if tag == "form":
             self.found.append((given.get("action", ""), {}))
         elif tag == "input" and self.found and given.get("name") and given.get("type") != "checkbox":
-            self.found[-1][1][given["name"]] = given.get("value", "")
+            if given.get("type") != "radio" or "checked" in given:
+                self.found[-1][1][given["name"]] = given.get("value", "")
+            else:
+                self.found[-1][1].setdefault(given["name"], "")  # to be chosen
 
 
 class Visitor:
@@ -60,10 +63,10 @@ class Visitor:
                 return answer
         raise StepFailed(f"{page.url} has no form with {field}")
 
-    def send_to(self, page: requests.Response, address: str) -> requests.Response:
-        """Send the form of `page` that goes to this address, as it is."""
+    def send_to(self, page: requests.Response, address: str, **values: str) -> requests.Response:
+        """Send the form of `page` that goes to this address, as it is but for these values."""
         hidden = next(values for action, values in Forms(page.text).found if action == address)
-        answer = self.http.post(urljoin(page.url, address), data=hidden, timeout=20)
+        answer = self.http.post(urljoin(page.url, address), data=hidden | values, timeout=20)
         expect(answer.status_code == 200, f"sending to {address} answered {answer.status_code}")
         return answer
 
@@ -86,7 +89,12 @@ class Phones:
     def shown(self) -> list[str]:
         """What the phones' cards say about the stamps: '2 of 10', however each wallet writes it."""
         cards = [phone["cards"][0] for phone in self._all()]
-        fields = [card["groups"]["header"][0] if "groups" in card else card["points"][0] for card in cards]
+        fields = [
+            card["groups"]["header"][0]
+            if "groups" in card
+            else next(one for one in card["points"] if re.search(r"\d/\d", str(one)))
+            for card in cards
+        ]
         return [" of ".join(re.findall(r"\d+", str(field))[-2:]) for field in fields]
 
     def wait_for(self, stamps: str) -> float:
@@ -132,6 +140,25 @@ class Phones:
         self._post(f"/{phone}/follow", link=link)
         self._post(f"/{phone}/install")
         return [card["id"] for card in self._one(phone)["cards"]]
+
+    def card(self, phone: str, card: str = "") -> dict[str, Any]:
+        """What this phone shows of the card with this id, or of its first one."""
+        found: list[dict[str, Any]] = self._one(phone)["cards"]
+        return next(one for one in found if card in ("", one["id"]))
+
+    def news(self, phone: str) -> str:
+        """The newest message on this phone's lock screen that came with a card; empty when there is none."""
+        texts = [str(one["text"]) for one in self._one(phone)["lock_screen"]]
+        return texts[-1] if texts else ""
+
+    def take_coupon(self, phone: str) -> dict[str, Any]:
+        """Add the first coupon of the page that is open; how the phone shows it."""
+        shown = self._one(phone)
+        before = {card["id"] for card in shown["cards"]}
+        links = shown["page"]["coupon_links"]
+        expect(bool(links), "the page offers no coupon")
+        self._post(f"/{phone}/coupon", link=links[0])
+        return next(card for card in self._one(phone)["cards"] if card["id"] not in before)
 
     def messages(self, phone: str) -> list[dict[str, Any]]:
         """What this phone was sent and has sent, oldest first."""
