@@ -95,9 +95,9 @@ def record(ctx: Context, outcomes: Sequence[HandedOver], program_id: UUID, again
     back = [one.handing for one in outcomes if one.not_taken]
     errors = [(one.handing, one.result) for one in outcomes if isinstance(one.result, SmsError) and not one.not_taken]
     with ctx.sessions.begin() as session:
+        freed = _take_back(session, back, again_at)  # first, because it locks recipients: they go before messages
         _accept(ctx, session, outcomes)
         _note_errors(ctx, session, errors)
-        freed = _take_back(session, back, again_at)
         freed += [one for one, error in errors if error.permanent]
         program = session.get_one(Program, program_id)
         for begun_at in {one.begun_at for one in freed}:
@@ -144,6 +144,7 @@ def _take_back(session: Session, back: Sequence[Handing], again_at: datetime) ->
     if not back:
         return []
     given = {"ids": [one.message_id for one in back], "begun": [one.begun_at for one in back]}
+    session.execute(text(_LOCK_RECIPIENTS), {"ids": given["ids"]})
     ours = set(session.scalars(text(_STILL_OURS), given))
     session.execute(text(_PLAN_AGAIN), {"ids": list(ours), "again_at": again_at})
     session.execute(text(_FORGET), {"ids": list(ours)})
@@ -189,6 +190,8 @@ _ERRORS = """UPDATE sms_messages AS one
     FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:codes AS text[]),
         CAST(:ask_at AS timestamptz[])) AS new (id, state, reason, code, ask_at)
     WHERE one.id = new.id AND one.state = 'sending'"""
+_LOCK_RECIPIENTS = """SELECT FROM campaign_recipients WHERE message_id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY number FOR UPDATE"""
 _STILL_OURS = """SELECT one.id FROM sms_messages AS one
     JOIN unnest(CAST(:ids AS uuid[]), CAST(:begun AS timestamptz[])) AS tried (id, begun)
         ON tried.id = one.id AND tried.begun = one.sent_at

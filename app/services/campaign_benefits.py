@@ -18,11 +18,12 @@ from app.db.credit import Credit, CreditSource, CreditStatus
 from app.db.ledger import LedgerEntry, Reward, RewardStatus
 from app.db.people import Member, MemberStatus
 from app.db.programs import Program
+from app.db.rewards import RewardType
 from app.loyalty import campaign_text
 from app.loyalty.credit import day_of, validity
 from app.loyalty.ledger import Kind, Unit
 from app.loyalty.stamps import lasts_until
-from app.services import credit_codes, program_rules
+from app.services import credit_codes, program_rules, rewards
 from app.services.campaign_gate import Candidate
 from app.services.context import Context
 from app.services.credit_rows import grant_entry, insert_rows
@@ -40,19 +41,22 @@ _KEPT = """UPDATE campaign_recipients SET {column} = given.id
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a run's content says of its benefit. `days`: how long it lasts, after the day on which it is given."""
+    """What a run's content says of its benefit. `days`: how long it lasts, after the day on which it is given. A reward
+    of a kind (`type_id`) is what the kind is when it is given."""
 
     kind: Benefit
     minor: int = 0
     name: str = ""
     days: int = 0
+    type_id: UUID | None = None
 
 
 def promise(content: Mapping[str, object]) -> Promise:
     found = content.get("benefit")
     if not isinstance(found, Mapping):
         return Promise(Benefit.NONE)
-    return Promise(Benefit(str(found["kind"])), int(found["minor"]), str(found["name"]), int(found["days"]))
+    type_id = UUID(str(found["type"])) if found.get("type") else None
+    return Promise(Benefit(str(found["kind"])), int(found["minor"]), str(found["name"]), int(found["days"]), type_id)
 
 
 def give(
@@ -74,7 +78,7 @@ def give(
             select(Member.id)
             .where(Member.id.in_([row.member_id for row in rows]), Member.status == MemberStatus.ACTIVE)
             .order_by(Member.id)
-            .with_for_update(of=Member)
+            .with_for_update(of=Member, key_share=True)
         )
     )
     new = {row.number: row.member_id for row in rows if row.member_id in alive}
@@ -172,24 +176,27 @@ def _give_credit(
 def _give_reward(
     session: Session, program: Program, run: CampaignRun, benefit: Promise, new: Mapping[int, UUID], now: datetime
 ) -> None:
-    until = lasts_until(now, benefit.days, program.time_zone)
+    if benefit.type_id is not None:
+        promised = rewards.pinned(program, session.get_one(RewardType, benefit.type_id), now)
+    else:
+        until = lasts_until(now, benefit.days, program.time_zone)
+        promised = {"name": benefit.name or program.reward_name, "expires_at": until}
     campaign = session.get_one(Campaign, run.campaign_id)
-    rewards = [
+    given = [
         Reward(
             id=uuid7(),
             program_id=program.id,
             member_id=member_id,
-            name=benefit.name or program.reward_name,
             status=RewardStatus.ISSUED,
             issued_at=now,
-            expires_at=until,
+            **promised,
         )
         for member_id in new.values()
     ]
-    insert_rows(session, rewards)
-    insert_rows(session, [_entry(reward, campaign.approved_by or campaign.staff_id) for reward in rewards])
-    session.execute(text(_REWARD), {"ids": list(new.values()), "until": until})
-    _keep(session, "reward_id", new, [reward.id for reward in rewards])
+    insert_rows(session, given)
+    insert_rows(session, [_entry(reward, campaign.approved_by or campaign.staff_id) for reward in given])
+    session.execute(text(_REWARD), {"ids": list(new.values()), "until": promised["expires_at"]})
+    _keep(session, "reward_id", new, [reward.id for reward in given])
 
 
 def _entry(reward: Reward, staff_id: UUID | None) -> LedgerEntry:

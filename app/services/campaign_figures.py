@@ -12,10 +12,11 @@ from app.db.campaigns import CampaignRecipient, CampaignState, RecipientState, R
 from app.db.programs import Program
 from app.loyalty.shares import Difference, Verdict, compare
 from app.services import campaign_rules, campaigns
-from app.services.campaign_counting import Scope, count
+from app.services.campaign_counting import Scope
 from app.services.campaign_counts import HOLDOUT, Counts, Part, total
 from app.services.campaigns import CampaignView, RunView
 from app.services.context import Actor, Context
+from app.services.kept_counts import counted
 
 MOST_COMPARED = 50
 TEXTS = ("a", "b")
@@ -55,6 +56,7 @@ class Figures:
     against: Difference | None
     winner: Winner | None
     counting_until: datetime | None
+    counted_at: datetime
 
     @property
     def received(self) -> Counts:
@@ -103,8 +105,8 @@ def figures(ctx: Context, actor: Actor, campaign_id: UUID) -> Figures:
     visit_days = campaign_rules.get(ctx, actor.program_id).visit_days
     recipient = CampaignRecipient
     chosen = recipient.campaign_id == campaign_id
+    parts, counted_at = counted(ctx, str(campaign_id), Scope(actor.program_id, chosen, recipient.run_id, visit_days))
     with ctx.sessions() as session:
-        parts = count(session, Scope(actor.program_id, chosen, recipient.run_id, visit_days))
         program = session.get_one(Program, actor.program_id)
         currency, time_zone = program.currency, program.time_zone
     groups = {group: counts for group in (*TEXTS, HOLDOUT) if (counts := _of(parts, group)).chosen}
@@ -124,6 +126,7 @@ def figures(ctx: Context, actor: Actor, campaign_id: UUID) -> Figures:
         against=compare(received.visits, groups[HOLDOUT].visits) if HOLDOUT in groups else None,
         winner=_winner(groups, bool(campaign.values.link)),
         counting_until=_counting_until(whole, visit_days),
+        counted_at=counted_at,
     )
 
 
@@ -136,8 +139,8 @@ def compared(ctx: Context, actor: Actor) -> list[Compared]:
         if (started := min((run.started_at for run in campaign.runs if run.started_at), default=None))
     ][:MOST_COMPARED]
     chosen = CampaignRecipient.campaign_id.in_([campaign.id for campaign, _ in begun])
-    with ctx.sessions() as session:
-        parts = count(session, Scope(actor.program_id, chosen, CampaignRecipient.campaign_id, visit_days))
+    scope = Scope(actor.program_id, chosen, CampaignRecipient.campaign_id, visit_days)
+    parts, _ = counted(ctx, f"compared-{len(begun)}-{begun[0][0].id if begun else ''}", scope)
     return [
         Compared(
             campaign.id,

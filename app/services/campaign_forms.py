@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from urllib.parse import urlsplit
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
@@ -17,8 +18,9 @@ from app.loyalty.campaign_schedule import moment
 from app.loyalty.campaign_text import LONGEST_TEXT, TextError
 from app.services.campaigns import CampaignValues
 from app.services.errors import InvalidForm
-from app.services.forms import FormReader, plain_line
+from app.services.forms import FormReader, chosen_id, plain_line
 from app.services.programs import ProgramView
+from app.services.short_links import TO_CARD, TO_SURVEY
 from app.services.sms_by_hand import MOST_PARTS
 from sms.digits import ascii_digits
 from sms.text import count_parts, downgraded
@@ -29,6 +31,7 @@ TIMES = (NOW, *Repeat)
 WITH_OFFSET = (Repeat.BIRTHDAY, Repeat.AFTER_VISIT, Repeat.BEFORE_LAPSE)
 MOST_HOLDOUT, MOST_OFFSET, MOST_BENEFIT_DAYS = 50, 365, 365
 LONGEST_LINK = 500
+OWN_LINKS = (TO_CARD, TO_SURVEY)
 _USUAL_TIME = time(10)
 _TOO_LONG = N_("The message is too long: it makes %(parts)s parts, and %(most)s are the most. Please shorten it.")
 
@@ -54,7 +57,7 @@ def draft(form: Mapping[str, str], tree: segments.Group, program: ProgramView) -
 
 def _values(reader: FormReader, tree: segments.Group, program: ProgramView) -> CampaignValues:
     link = _link(reader)
-    benefit, minor, name, days = _benefit(reader, program)
+    benefit, minor, name, days, kind = _benefit(reader, program)
     medium = Medium(reader.choice("medium", set(Medium), otherwise=Medium.SMS))
     texts = _texts(reader, program, link=bool(link), code=benefit is Benefit.CREDIT)
     if medium is not Medium.WALLET:
@@ -78,6 +81,7 @@ def _values(reader: FormReader, tree: segments.Group, program: ProgramView) -> C
         benefit_minor=minor,
         benefit_name=name,
         benefit_days=days,
+        benefit_type_id=kind,
     )
 
 
@@ -123,9 +127,9 @@ def _check_parts(reader: FormReader, texts: Mapping[str, Mapping[str, str]]) -> 
 
 
 def _link(reader: FormReader) -> str:
-    match reader.choice("link", {"none", "card", "address"}, otherwise="none"):
-        case "card":
-            return "card"
+    match reader.choice("link", {"none", *OWN_LINKS, "address"}, otherwise="none"):
+        case link if link in OWN_LINKS:
+            return link
         case "address":
             return _address(reader)
     return ""
@@ -149,19 +153,20 @@ def _address(reader: FormReader) -> str:
     return typed
 
 
-def _benefit(reader: FormReader, program: ProgramView) -> tuple[Benefit, int, str, int]:
-    """What comes with it, its amount (minor units), its name, and for how many days it holds."""
+def _benefit(reader: FormReader, program: ProgramView) -> tuple[Benefit, int, str, int, UUID | None]:
+    """What comes with it, its amount (minor units), its name, for how many days it holds, and its kind."""
     benefit = Benefit(reader.choice("benefit", set(Benefit), otherwise=Benefit.NONE))
     minor, name, days = 0, "", 14
-    if benefit is not Benefit.NONE:
+    kind = chosen_id(reader.form.get("benefit_type", "")) if benefit is Benefit.REWARD else None
+    if benefit is not Benefit.NONE and kind is None:
         days = reader.number("benefit_days", 1, MOST_BENEFIT_DAYS) or days
     if benefit is Benefit.CREDIT:
         minor = reader.amount("benefit_amount", program.currency)
         if minor == 0 and "benefit_amount" not in reader.errors:
             reader.wrong("benefit_amount", "required", N_("Enter how much each of them gets."))
-    if benefit is Benefit.REWARD:
+    if benefit is Benefit.REWARD and kind is None:
         name = reader.line("benefit_name", 60)
-    return benefit, minor, name, days
+    return benefit, minor, name, days, kind
 
 
 def _times(
@@ -257,12 +262,13 @@ def as_typed(values: CampaignValues, program: ProgramView) -> dict[str, str]:
     typed = empty(program) | {
         "name": values.name,
         "medium": values.medium,
-        "link": values.link if values.link in ("", "card") else "address",
+        "link": values.link if values.link in ("", *OWN_LINKS) else "address",
         "holdout_percent": str(values.holdout_percent),
         "b_percent": str(values.b_percent or 50),
         "benefit": values.benefit,
         "benefit_name": values.benefit_name,
         "benefit_days": str(values.benefit_days),
+        "benefit_type": str(values.benefit_type_id or ""),
         "when": NOW if values.repeat is Repeat.ONCE and values.starts_at is None else values.repeat,
     }
     typed["link"] = typed["link"] or "none"

@@ -133,6 +133,7 @@ def content_of(row: Campaign) -> dict[str, object]:
             "minor": row.benefit_minor,
             "name": row.benefit_name,
             "days": row.benefit_days,
+            "type": str(row.benefit_type_id) if row.benefit_type_id else "",
         },
     }
 

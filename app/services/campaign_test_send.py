@@ -11,6 +11,7 @@ from app.db.programs import Program
 from app.i18n import LANGUAGES, N_
 from app.services import campaign_planning, campaign_rendering, limits, sms_rules, sms_sending
 from app.services.audit import record
+from app.services.campaign_forms import OWN_LINKS
 from app.services.campaign_preview import unsaved
 from app.services.campaigns import CampaignValues
 from app.services.context import Actor, Context
@@ -41,7 +42,7 @@ def send(ctx: Context, actor: Actor, values: CampaignValues, form: Mapping[str, 
         content = campaign_planning.content_of(unsaved(program, values))
         token = "test".ljust(campaign_rendering.TOKEN_LENGTH, "-")
         # Somebody who tries the link must land somewhere, and has no card.
-        link = f"{ctx.settings.base_url}/join/{program.slug}" if values.link == "card" else values.link
+        link = f"{ctx.settings.base_url}/join/{program.slug}" if values.link in OWN_LINKS else values.link
         body = campaign_rendering.body(content, facts, token, variant, link=link)
         asked = fingerprint("campaign.test", {"phone": phone, "text": body})
 

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app import clock
 from app.i18n import N_
-from app.services import code_alarms
+from app.services import code_alarms, limits
 from app.services.code_alarms import CodeAlarm
 from app.services.context import Actor, Context
 from app.services.errors import Refused
@@ -177,16 +177,12 @@ class _Try:
 
     def _run(self, script: str, *more: int) -> list[int]:
         now = int(clock.now().timestamp() * 1000)
-        limits = [number for limit in self._limits for number in (limit.misses, 1000 * limit.seconds)]
-        arguments: list[str | int] = [now, self._id, 1000 * _LONGEST_TRY, 1000 * OF_PROGRAM.seconds, *limits, *more]
+        allowed = [number for limit in self._limits for number in (limit.misses, 1000 * limit.seconds)]
+        arguments: list[str | int] = [now, self._id, 1000 * _LONGEST_TRY, 1000 * OF_PROGRAM.seconds, *allowed, *more]
         try:
             answer: list[int] = self._ctx.valkey.register_script(script)(keys=self._keys, args=arguments)
         except RedisError:
-            raise Refused(
-                "limiter-down",
-                N_("This cannot be checked safely at the moment. Please try again in a minute, or tell the owner."),
-                status=503,
-            ) from None
+            raise limits.down() from None
         return answer
 
 

@@ -10,11 +10,9 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.db.credit import Credit, CreditStatus
-from app.i18n import N_
-from app.services import code_groups
+from app.services import code_groups, credit_rights
 from app.services.audit import record
 from app.services.context import Actor, Context
-from app.services.errors import Refused
 
 # As credit_reversal.undo does it for one: the grant is reversed by an entry of its own.
 _WITHDRAW = """WITH closed AS (
@@ -46,7 +44,7 @@ def withdraw(ctx: Context, actor: Actor, group_id: UUID, made_at: datetime | Non
     `made_at`: only those of this making. To say it twice is as to say it once. Raises Refused: not-allowed,
     code-group-not-found.
     """
-    _may_manage(actor)
+    credit_rights.require_blocking(actor)
     now = clock.now()
     with ctx.sessions.begin() as session:
         code_groups.own(session, actor, group_id, lock=True)
@@ -69,7 +67,7 @@ def set_blocked(ctx: Context, actor: Actor, group_id: UUID, blocked: bool) -> in
 
     Raises Refused: not-allowed, code-group-not-found.
     """
-    _may_manage(actor)
+    credit_rights.require_blocking(actor)
     was, wanted = CreditStatus.OPEN, CreditStatus.BLOCKED
     if not blocked:
         was, wanted = wanted, was
@@ -101,8 +99,3 @@ def _move(
         .execution_options(synchronize_session=False)
     )
     return len(moved.all())
-
-
-def _may_manage(actor: Actor) -> None:
-    if not actor.may_manage:
-        raise Refused("not-allowed", N_("Only a manager may block credit. Ask one."), status=403)

@@ -17,7 +17,7 @@ from app.db.credit import CodeGroup, Credit, CreditSource, CreditStatus
 from app.db.programs import Program
 from app.i18n import N_
 from app.loyalty.credit import day_of, validity
-from app.services import credit_codes
+from app.services import credit_codes, credit_rights
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.credit_rows import grant_entry, insert_rows
@@ -61,7 +61,7 @@ def make(
 
     Raises InvalidForm, Refused: not-allowed, code-space-full, idempotency-key-reused.
     """
-    _may_give(actor)
+    credit_rights.require_giving(actor)
     now = clock.now()
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)
@@ -102,7 +102,7 @@ def more(
 
     Raises as `make` does, and Refused: code-group-not-found, code-group-over.
     """
-    _may_give(actor)
+    credit_rights.require_giving(actor)
     now = clock.now()
     reader = FormReader(form)
     count = _count(reader)
@@ -211,8 +211,3 @@ def _count(reader: FormReader) -> int:
 
 def _seal(ctx: Context, group_id: UUID, codes: Sequence[str]) -> str:
     return ctx.keyed_hash("coupon-sheet", f"{group_id}:{' '.join(codes)}")
-
-
-def _may_give(actor: Actor) -> None:
-    if not actor.may_grant:
-        raise Refused("not-allowed", N_("You may not give credit. Ask a manager."), status=403)

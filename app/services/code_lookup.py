@@ -132,7 +132,8 @@ def obstacle(found: Found, phone_last4: str, at: datetime, *, strict: bool) -> R
     if credit.member_id and (phone_last4 or strict) and not credit.phone.endswith(phone_last4 or "-"):
         return Reason.OTHER_PHONE
     if credit.member_id and credit.member_status is not MemberStatus.ACTIVE:
-        return Reason.MEMBER_LEFT if credit.member_status is MemberStatus.LEFT else Reason.MEMBER_BLOCKED
+        blocked = credit.member_status is MemberStatus.BLOCKED
+        return Reason.MEMBER_BLOCKED if blocked else Reason.MEMBER_LEFT
     if credit.status in _CLOSED:
         return _CLOSED[credit.status]
     if credit.expires_at <= at:

@@ -24,10 +24,11 @@ from app.services.code_lookup import Found, FoundCredit, Reason
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.forms import plain_line
-from app.services.ledger_book import Occasion, occasion, settle
+from app.services.ledger_book import Occasion, occasion
 from app.services.members import fetch
 from app.services.program_rules import Rules
 from app.services.saved_answers import Answer, fingerprint, once
+from app.services.settling import settle
 from app.services.till import LARGEST_PURCHASE_MINOR, place_of
 from sms import codes
 from sms.digits import ascii_digits

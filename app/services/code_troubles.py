@@ -13,7 +13,7 @@ from app.db.ledger import AuditEntry
 from app.db.people import Staff
 from app.db.programs import ApiKey, Location
 from app.i18n import N_
-from app.services import code_attempts
+from app.services import code_attempts, limits
 from app.services.audit import record
 from app.services.code_alarms import CodeAlarm
 from app.services.context import Actor, Context
@@ -66,11 +66,7 @@ def end_pause(ctx: Context, actor: Actor, subject_id: UUID) -> None:
         try:
             code_attempts.lift(ctx, subject_id)
         except RedisError:
-            raise Refused(
-                "limiter-down",
-                N_("This cannot be checked safely at the moment. Please try again in a minute, or tell the owner."),
-                status=503,
-            ) from None
+            raise limits.down() from None
         record(session, actor, "codes.pause-ended", subject_id)
 
 

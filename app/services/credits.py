@@ -21,16 +21,26 @@ from app.db.programs import Program
 from app.i18n import N_
 from app.loyalty.credit import day_of, validity
 from app.loyalty.ledger import Kind, Unit
-from app.services import credit_codes, credit_news, credit_reversal, program_rules, sms_sending, sms_texts
+from app.services import (
+    credit_codes,
+    credit_news,
+    credit_reversal,
+    credit_rights,
+    program_rules,
+    sms_sending,
+    sms_texts,
+)
 from app.services.audit import record
+from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.credit_views import credit_view
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import FormReader
-from app.services.ledger_book import announce, lapse_credit, occasion, settle, write
+from app.services.ledger_book import occasion, write
 from app.services.members import fetch
 from app.services.membership import usable
 from app.services.saved_answers import Answer, fingerprint, once
+from app.services.settling import lapse_credit, settle
 from app.services.views import CreditView
 
 MOST_YEARS = 10
@@ -54,8 +64,7 @@ def grant(ctx: Context, actor: Actor, member_id: UUID, form: Mapping[str, str], 
     amount_minor, balance_minor, sms}, and whether this repeats an earlier answer. Raises InvalidForm, Refused:
     not-allowed, member-not-found, member-blocked, member-left, code-space-full, idempotency-key-reused.
     """
-    if not actor.may_grant:
-        raise Refused("not-allowed", N_("You may not give credit. Ask a manager."), status=403)
+    credit_rights.require_giving(actor)
     now = clock.now()
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)
@@ -128,8 +137,7 @@ def set_blocked(ctx: Context, actor: Actor, credit_id: UUID, blocked: bool) -> C
 
     Raises Refused: not-allowed, credit-not-found, credit-closed (used up, lapsed or withdrawn).
     """
-    if not actor.may_manage:
-        raise Refused("not-allowed", N_("Only a manager may block credit. Ask one."), status=403)
+    credit_rights.require_blocking(actor)
     now = clock.now()
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)

@@ -43,11 +43,7 @@ def spend(ctx: Context, limit: RateLimitItem, *who: str, when_down: WhenDown = W
     except RedisError:
         if when_down is WhenDown.ALLOW:
             return
-        raise Refused(
-            "limiter-down",
-            N_("This cannot be checked safely at the moment. Please try again in a minute, or tell the owner."),
-            status=503,
-        ) from None
+        raise down() from None
     if not allowed:
         raise Refused(
             "too-many-tries",
@@ -55,3 +51,12 @@ def spend(ctx: Context, limit: RateLimitItem, *who: str, when_down: WhenDown = W
             {"minutes": max(1, limit.get_expiry() // 60)},
             status=429,
         )
+
+
+def down() -> Refused:
+    """The counters cannot be asked, and what they guard is not done without them."""
+    return Refused(
+        "limiter-down",
+        N_("This cannot be checked safely at the moment. Please try again in a minute, or tell the owner."),
+        status=503,
+    )

@@ -195,6 +195,8 @@ class _Reader:
                 return self._form.choice(name, what.options)
             case FieldType.CHANNEL:
                 return self._form.line(name, 32, optional=True)
+            case FieldType.ANSWER:
+                return self._form.choice(name, {answer for answer, _ in self._names.get(what.options[0], [])})
             case FieldType.THING:
                 return self._thing(name, {thing for thing, _ in self._names.get(what.options[0], [])})
 

@@ -15,31 +15,30 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
-    Subquery,
     and_,
     extract,
     false,
     func,
-    literal,
     not_,
     or_,
     select,
     true,
-    union,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
 
-from app.db.campaigns import CampaignRecipient, ClickKind, LinkClick, PhoneListMember, RecipientState
+from app.db.campaigns import PhoneListMember
 from app.db.credit import MemberClass
-from app.db.delivery import AppleRegistration, GoogleObject
-from app.db.messages import Direction, SmsMessage
-from app.db.people import Consent, Member, MemberCard, MemberStatus
+from app.db.joining import JoinAnswer
+from app.db.people import Member, MemberStatus
 from app.db.programs import Program
 from app.db.purchases import Purchase
+from app.db.tiers import GroupMember
+from app.loyalty import nps
+from app.loyalty import segment_belonging as belonging
 from app.loyalty import segment_leaves as leaf
 from app.loyalty.birthdays import coming
 from app.loyalty.credit import day_begins, day_of
 from app.loyalty.segments import Group, How, Node
+from app.services import segment_sets
 
 # For whoever runs such a statement over a whole programme: its joins are hashed in memory, and compiling it for the
 # processor would take longer than running it.
@@ -81,17 +80,25 @@ class _Query:
             case How.NONE:
                 return not_(or_(false(), *parts))
 
-    def rows(self, name: Hashable, make: Callable[[], Any]) -> Any:
-        """The columns of this set, whose rows have a `member_id`, no two the same."""
+    def rows(self, name: Hashable, make: Callable[[], Any], *, once: bool = False) -> Any:
+        """The columns of this set, whose rows have a `member_id`, no two the same.
+
+        `once`: it takes long to find, and not each of PostgreSQL's parallel workers is to find it by itself.
+        """
         if name not in self.joined:
-            found: Subquery = make().subquery(f"set_{len(self.joined) + 1}")
+            label = f"set_{len(self.joined) + 1}"
+            found: FromClause
+            if once:
+                found = make().cte(label).prefix_with("MATERIALIZED", dialect="postgresql")
+            else:
+                found = make().subquery(label)
             self.source = self.source.outerjoin(found, found.c.member_id == Member.id)
             self.joined[name] = found
         return self.joined[name].c
 
-    def has(self, name: Hashable, make: Callable[[], Any]) -> ColumnElement[bool]:
+    def has(self, name: Hashable, make: Callable[[], Any], *, once: bool = False) -> ColumnElement[bool]:
         """Whether the member is in this set."""
-        found: ColumnElement[bool] = self.rows(name, make).member_id.is_not(None)
+        found: ColumnElement[bool] = self.rows(name, make, once=once).member_id.is_not(None)
         return found
 
 
@@ -126,6 +133,26 @@ def _(node: leaf.OnList, query: _Query) -> ColumnElement[bool]:
 
 
 @_condition.register
+def _(node: belonging.InTier, query: _Query) -> ColumnElement[bool]:
+    return _sure(Member.tier_id == node.tier_id)
+
+
+@_condition.register
+def _(node: belonging.InGroup, query: _Query) -> ColumnElement[bool]:
+    return query.has(node, lambda: select(GroupMember.member_id).where(GroupMember.group_id == node.group_id))
+
+
+@_condition.register
+def _(node: belonging.Chose, query: _Query) -> ColumnElement[bool]:
+    return query.has(
+        node,
+        lambda: select(JoinAnswer.member_id).where(
+            JoinAnswer.question_id == node.question_id, JoinAnswer.answer == node.choice
+        ),
+    )
+
+
+@_condition.register
 def _(node: leaf.LastAt, query: _Query) -> ColumnElement[bool]:
     return _sure(Member.last_location_id == node.location_id)
 
@@ -153,6 +180,7 @@ def _bought(query: _Query, node: leaf.Visits | leaf.Spending, measure: ColumnEle
             .group_by(Purchase.member_id)
             .having(passes)
         ),
+        once=isinstance(node, leaf.Spending),
     )
     return found if least is not None else not_(found)
 
@@ -233,63 +261,30 @@ def _(node: leaf.Speaks, query: _Query) -> ColumnElement[bool]:
 @_condition.register
 def _(node: leaf.InWallet, query: _Query) -> ColumnElement[bool]:
     if node.wallet == "apple":
-        return query.has("apple", _in_apple)
+        return query.has("apple", segment_sets.in_apple)
     if node.wallet == "google":
-        return query.has("google", _in_google)
-    anywhere = or_(query.has("apple", _in_apple), query.has("google", _in_google))
+        return query.has("google", segment_sets.in_google)
+    anywhere = query.has("wallets", segment_sets.in_any)
     return anywhere if node.wallet == "any" else not_(anywhere)
-
-
-def _in_apple() -> Any:
-    cards = select(MemberCard.member_id).join(AppleRegistration, AppleRegistration.card_id == MemberCard.id)
-    return cards.distinct()
-
-
-def _in_google() -> Any:
-    cards = select(MemberCard.member_id).join(GoogleObject, GoogleObject.card_id == MemberCard.id)
-    return cards.where(GoogleObject.installs > 0)
 
 
 @_condition.register
 def _(node: leaf.WantsOffers, query: _Query) -> ColumnElement[bool]:
-    answers = query.rows("offers", _newest_answers)
+    answers = query.rows("offers", segment_sets.newest_answers)
     return _sure(answers.granted)
 
 
-def _newest_answers() -> Any:
-    """In the order of ix_consents_newest, backwards."""
-    return (
-        select(Consent.member_id, Consent.granted)
-        .ext(distinct_on(Consent.member_id))
-        .where(Consent.purpose == "sms_marketing")
-        .order_by(Consent.member_id.desc(), Consent.at.desc(), Consent.id.desc())
-    )
+@_condition.register
+def _(node: belonging.Recommends, query: _Query) -> ColumnElement[bool]:
+    answers = query.rows("nps", lambda: segment_sets.newest_scores(query.program.id))
+    least, most = nps.RANGES[nps.Group(node.group)]
+    return _sure(_between(answers.score, least, most))
 
 
 @_condition.register
 def _(node: leaf.Campaigned, query: _Query) -> ColumnElement[bool]:
-    got = query.has(("got", node.campaign_id), lambda: _got(node.campaign_id).distinct())
+    got = query.has(("got", node.campaign_id), lambda: segment_sets.got(node.campaign_id).distinct())
     if node.response == "got":
         return got
-    answered = query.has(("answered", node.campaign_id), lambda: _answered(node.campaign_id))
+    answered = query.has(("answered", node.campaign_id), lambda: segment_sets.answered(node.campaign_id))
     return answered if node.response == "answered" else and_(got, not_(answered))
-
-
-def _got(campaign_id: UUID) -> Any:
-    return select(CampaignRecipient.member_id).where(
-        CampaignRecipient.campaign_id == campaign_id, CampaignRecipient.state == RecipientState.HANDED
-    )
-
-
-def _answered(campaign_id: UUID) -> Any:
-    """Who clicked, previews and scanners apart, or sent an SMS soon after."""
-    got = _got(campaign_id)
-    clicked = got.join(LinkClick, LinkClick.recipient_number == CampaignRecipient.number).where(
-        LinkClick.kind == ClickKind.PERSON
-    )
-    replied = got.join(SmsMessage, SmsMessage.member_id == CampaignRecipient.member_id).where(
-        SmsMessage.direction == Direction.IN,
-        SmsMessage.created_at >= CampaignRecipient.handed_at,
-        SmsMessage.created_at < CampaignRecipient.handed_at + literal(leaf.REPLY_DAYS * _A_DAY),
-    )
-    return select(union(clicked, replied).subquery("answers").c.member_id)

@@ -20,9 +20,10 @@ from app.db.campaigns import Campaign, PhoneList, Segment
 from app.db.credit import CustomerClass
 from app.db.people import Member
 from app.db.programs import Location, Program
+from app.db.tiers import MemberGroup, Tier
 from app.i18n import N_
 from app.loyalty.segments import Group, leaves, read, written
-from app.services import segment_forms, segment_sql
+from app.services import join_rules, segment_forms, segment_sql
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
@@ -33,6 +34,7 @@ SAMPLE = 5
 _LONGEST_NAME = 60
 _MOST_CAMPAIGNS = 200  # to choose from; older ones are seldom asked for
 _PATIENCE_MILLISECONDS = 5_000
+_Named = CustomerClass | PhoneList | Location | Campaign | Tier | MemberGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class SegmentView:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What conditions can name: classes, lists, locations and campaigns by id; channels, when they are asked for."""
+    """What conditions can name: classes, lists, locations, campaigns, tiers and groups by id, answers to the
+    programme's own questions; channels, when they are asked for."""
 
     names: Names
     channels: Options
@@ -90,13 +93,23 @@ def _names(session: Session, program_id: UUID) -> Names:
         "lists": _named(PhoneList, program_id).order_by(PhoneList.created_at.desc()),
         "locations": _named(Location, program_id).order_by(Location.name),
         "campaigns": _named(Campaign, program_id).order_by(Campaign.created_at.desc()).limit(_MOST_CAMPAIGNS),
+        "tiers": _named(Tier, program_id).where(~Tier.removed).order_by(Tier.needs),
+        "groups": _named(MemberGroup, program_id).order_by(MemberGroup.name),
     }
-    return {name: [(str(row.id), row.name) for row in session.execute(query)] for name, query in found.items()}
+    names = {name: [(str(row.id), row.name) for row in session.execute(query)] for name, query in found.items()}
+    return names | {"answers": _answers(session, session.get_one(Program, program_id))}
 
 
-def _named(
-    kind: type[CustomerClass] | type[PhoneList] | type[Location] | type[Campaign], program_id: UUID
-) -> Select[UUID, str]:
+def _answers(session: Session, program: Program) -> Options:
+    """Each choice of each question, also those that are offered no more: members may have chosen them."""
+    return [
+        (f"{question.id}.{number}", f"{question.text(program.language)} – {words}")
+        for question in join_rules.of(session, program).questions
+        for number, words in question.every(program.language)
+    ]
+
+
+def _named(kind: type[_Named], program_id: UUID) -> Select[UUID, str]:
     return select(kind.id, kind.name).where(kind.program_id == program_id)
 
 
