@@ -1,12 +1,15 @@
 """Signed Apple passes of members' cards."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from app import clock
 from app.i18n import N_, RIGHT_TO_LEFT
 from app.logs import log
-from app.services import cards, members, programs
+from app.services import card_stamps, card_tier, cards, members, programs
 from app.services.card_state import CardState
 from app.services.context import Actor, Context
 from app.services.errors import Refused
@@ -66,32 +69,42 @@ def fetch(ctx: Context, card: CardState, seen: datetime | None) -> Fetched:
 
 def _signed_state(ctx: Context, card: CardState) -> list[bytes]:
     program = _programs.get((card.program_id, card.program_version), lambda: programs.get(ctx, card.program_id))
-    member = card.member or members.by_id(ctx, Actor(card.program_id), card.member_id)
+    member = card.member or members.by_id(ctx, Actor(card.program_id), card.member_id, erased=True)
     link = ctx.derived_token("card-link", card.card_id, card.link_generation)
     return _signed_now(ctx, program, member, members.page_url(ctx, link))
 
 
 def _signed_now(ctx: Context, program: ProgramView, member: MemberView, page_url: str) -> list[bytes]:
-    try:
-        template = _template(ctx, program, member, identity_of(ctx, program.pass_type_identifier))
+    with signing(member.card_id, program.id):
+        template = _template(
+            ctx, card_tier.dressed(program, member), member, identity_of(ctx, program.pass_type_identifier)
+        )
         return template.segments(cards.card(ctx, program, member, page_url), clock.now())
+
+
+@contextmanager
+def signing(serial: UUID, program_id: UUID) -> Iterator[None]:
+    """What a certificate or a value does not allow is logged, and refused in the customer's words: 503."""
+    try:
+        yield
     except (CertificateError, PassError) as error:
-        log().error("card.not_signed", card_id=member.card_id, program_id=program.id, reason=str(error))
+        log().error("card.not_signed", card_id=serial, program_id=program_id, reason=str(error))
         raise Refused("card-not-signed", _NOT_SIGNED, status=503) from error
 
 
 def _template(ctx: Context, program: ProgramView, member: MemberView, identity: SigningIdentity) -> PassTemplate:
     """The prepared pass that this member shares with all who have as many stamps and speak the same language."""
     language = member.language
-    have = min(member.stamps, program.stamps_needed)
-    shared = (ctx.settings.wallet_base_url, program.id, program.version, language, identity)
+    (have, needed), *below = counts = card_stamps.drawn(program, member)
+    shared = (ctx.settings.wallet_base_url, program.id, program.version, language, program.brand_color, identity)
 
     def prepare() -> PassTemplate:
         return PassTemplate.prepare(cards.program_look(ctx, program, language), identity)
 
     def make_template() -> PassTemplate:
         background, ink = cards.colors(program)[0], cards.accent(program)
-        strip = stamp_strip_files(have, program.stamps_needed, background, ink, ink, rtl=language in RIGHT_TO_LEFT)
+        rtl = language in RIGHT_TO_LEFT
+        strip = stamp_strip_files(have, needed, background, ink, ink, rtl=rtl, below=below)
         return _prepared.get(shared, prepare).with_strip(strip)
 
-    return _templates.get((*shared, have), make_template)
+    return _templates.get((*shared, *counts), make_template)

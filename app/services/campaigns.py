@@ -20,6 +20,7 @@ from app.db.campaigns import (
     Repeat,
     RunPhase,
 )
+from app.db.rewards import RewardType
 from app.i18n import N_
 from app.services.audit import record
 from app.services.context import Actor, Context
@@ -55,6 +56,7 @@ class CampaignValues:
     benefit_minor: int = 0
     benefit_name: str = ""
     benefit_days: int = 14
+    benefit_type_id: UUID | None = None  # a kind of reward: its name and its days are those of the kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def create(ctx: Context, actor: Actor, values: CampaignValues) -> CampaignView:
             staff_id=actor.staff_id,
             created_at=now,
             changed_at=now,
-            **_columns(values),
+            **_columns(session, actor, values),
         )
         session.add(row)
         record(session, actor, "campaign.made", row.id)
@@ -123,7 +125,7 @@ def update(ctx: Context, actor: Actor, campaign_id: UUID, values: CampaignValues
         if row.state not in CHANGEABLE:
             words = N_("This campaign has started. Make a copy of it to change it.")
             raise Refused("campaign-started", words, status=409)
-        columns = _columns(values)
+        columns = _columns(session, actor, values)
         changed = sorted(name for name, value in columns.items() if getattr(row, name) != value)
         if not changed:
             return _view(row, _runs(session, row.id))
@@ -211,10 +213,19 @@ def values_of(row: Campaign) -> CampaignValues:
     return CampaignValues(**{name: getattr(row, name) for name in CampaignValues.__dataclass_fields__})
 
 
-def _columns(values: CampaignValues) -> dict[str, object]:
+def _columns(session: Session, actor: Actor, values: CampaignValues) -> dict[str, object]:
     columns = {name: getattr(values, name) for name in CampaignValues.__dataclass_fields__}
     texts = {variant: dict(texts) for variant, texts in values.texts.items()}
+    if values.benefit_type_id is not None:
+        columns["benefit_name"] = _kind(session, actor, values.benefit_type_id).name
     return columns | {"tree": dict(values.tree), "texts": texts}
+
+
+def _kind(session: Session, actor: Actor, type_id: UUID) -> RewardType:
+    kind = session.get(RewardType, type_id)
+    if kind is None or kind.program_id != actor.program_id:
+        raise Refused("reward-type-not-found", N_("There is no such kind of reward."), field="benefit_type", status=404)
+    return kind
 
 
 def _not_found() -> Refused:

@@ -1,6 +1,6 @@
 """What a card shows of its member's credit: how much, from when to when, and, if the programme wants it, the code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -68,7 +68,7 @@ def front(text: Translator, program: ProgramView, credits: Sequence[CreditView],
 
 
 def back(
-    text: Translator, program: ProgramView, credits: Sequence[CreditView], codes: dict[UUID, str], at: datetime
+    text: Translator, program: ProgramView, credits: Sequence[CreditView], codes: Mapping[UUID, str], at: datetime
 ) -> list[CardField]:
     """Each credit by itself, where the front does not say all."""
     if len(credits) < 2 and not codes:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from app.db.lookup import Lookup
 from app.db.people import Member, MemberCard, MemberStatus
 from app.db.programs import Program
+from app.db.stamps import StampCard
+from app.db.tiers import GroupMember, MemberGroup, TierRules
 from app.services.context import Context
 from app.services.views import MemberView
 
@@ -17,7 +19,8 @@ from app.services.views import MemberView
 class CardState:
     """What the web service must know of a card before it answers.
 
-    `member` is None for one with rewards or credit to use: they are not among what is read here.
+    `member` is None for one with rewards or credit to use, in a group that is shown, or of a programme with tiers or
+    further stamp cards: they are not among what is read here.
     """
 
     card_id: UUID
@@ -29,9 +32,18 @@ class CardState:
     changed_at: datetime
     next_expiry_at: datetime | None
     link_generation: int
+    status: MemberStatus
     member: MemberView | None
 
 
+_MORE = or_(
+    select(StampCard.id).where(StampCard.program_id == Member.program_id, StampCard.active).exists(),
+    select(TierRules.program_id).where(TierRules.program_id == Member.program_id, TierRules.active).exists(),
+    select(GroupMember.group_id)
+    .join(MemberGroup, MemberGroup.id == GroupMember.group_id)
+    .where(GroupMember.member_id == Member.id, MemberGroup.on_card)
+    .exists(),
+)
 STATE = Lookup(
     select(
         MemberCard.id,
@@ -58,6 +70,9 @@ STATE = Lookup(
         Member.joined_at,
         Member.stamps,
         Program.stamps_needed,
+        Member.visits,
+        Member.bonus,
+        _MORE,
     )
     .join(Member, Member.id == MemberCard.member_id)
     .join(Program, Program.id == Member.program_id)
@@ -72,9 +87,9 @@ def find(ctx: Context, card_id: UUID) -> CardState | None:
         return None
     _, member_id, program_id, pass_type, program_version, version, changed_at, next_expiry_at, generation, *shown = row
     rewards, credit_minor, code, news, status, phone, name, email, birth_date, city, language, via, *counts = shown
-    joined_at, stamps, stamps_needed = counts
+    joined_at, stamps, stamps_needed, visits, bonus, more = counts
     member = None
-    if not rewards and not credit_minor:
+    if not (rewards or credit_minor or more):
         member = MemberView(
             id=member_id,
             program_id=program_id,
@@ -95,6 +110,9 @@ def find(ctx: Context, card_id: UUID) -> CardState | None:
             stamps_needed=stamps_needed,
             rewards=(),
             news=news,
+            link_generation=generation,
+            visits=visits,
+            bonus=bonus,
         )
     return CardState(
         card_id,
@@ -106,5 +124,6 @@ def find(ctx: Context, card_id: UUID) -> CardState | None:
         changed_at,
         next_expiry_at,
         generation,
+        MemberStatus(status),
         member,
     )

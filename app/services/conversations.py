@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session, aliased
 from uuid_utils.compat import uuid7
 
@@ -82,7 +82,7 @@ def flagged(ctx: Context, actor: Actor) -> list[Conversation]:
     """Conversations in which somebody asks, in a sentence of their own, for no more messages."""
     query = (
         select(SmsMessage)
-        .where(SmsMessage.program_id == actor.program_id, SmsMessage.flagged)
+        .where(SmsMessage.program_id == actor.program_id, SmsMessage.flagged, _with_somebody())
         .order_by(SmsMessage.id.desc())
         .limit(SHOWN)
     )
@@ -115,13 +115,18 @@ def every(ctx: Context, actor: Actor, after: UUID | None = None) -> tuple[list[C
         .where(newer.phone == SmsMessage.phone, newer.program_id == SmsMessage.program_id, newer.id > SmsMessage.id)
         .exists()
     )
-    query = select(SmsMessage).where(SmsMessage.program_id == actor.program_id, is_newest)
+    query = select(SmsMessage).where(SmsMessage.program_id == actor.program_id, is_newest, _with_somebody())
     if after is not None:
         query = query.where(SmsMessage.id < after)
     with ctx.sessions() as session:
         rows = list(session.scalars(query.order_by(SmsMessage.id.desc()).limit(PAGE + 1)))
         page = _conversations(ctx, session, rows[:PAGE])
         return page, (page[-1].id if len(rows) > PAGE else None)
+
+
+def _with_somebody() -> ColumnElement[bool]:
+    """Not of somebody who was erased, nor so old that its number is forgotten."""
+    return SmsMessage.phone.startswith("+")
 
 
 def with_member(ctx: Context, actor: Actor, member_id: UUID) -> Thread:

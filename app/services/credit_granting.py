@@ -108,7 +108,7 @@ def _give(
         select(Member)
         .where(Member.id.in_(list(amounts)), Member.status == MemberStatus.ACTIVE)
         .order_by(Member.id)
-        .with_for_update(of=Member)
+        .with_for_update(of=Member, key_share=True)
     ).all()
     given = [
         (

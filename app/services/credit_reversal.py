@@ -15,12 +15,14 @@ from app.i18n import N_
 from app.loyalty.ledger import Kind, Unit
 from app.services import credit_news, program_rules
 from app.services.audit import record
+from app.services.card_news import announce
 from app.services.context import Actor
 from app.services.errors import Refused
-from app.services.ledger_book import Occasion, announce, lapse_credit, occasion, plan_next_expiry, settle, write
+from app.services.ledger_book import Occasion, occasion, write
 from app.services.members import fetch
 from app.services.program_rules import Rules
 from app.services.saved_answers import Answer
+from app.services.settling import lapse_credit, plan_next_expiry, settle
 
 
 def undo(session: Session, program: Program, actor: Actor, entries: Sequence[LedgerEntry], at: datetime) -> Answer:
@@ -80,6 +82,7 @@ def _who(program: Program, member: Member | None) -> Answer:
         "stamps": member.stamps if member else None,
         "stamps_needed": program.stamps_needed,
         "rewards": member.rewards if member else None,
+        "bonus": member.bonus if member else None,
         "issued": [],
     }
 

@@ -14,8 +14,10 @@ from app.db.programs import Program
 from app.loyalty.credit import taking
 from app.loyalty.ledger import Kind, Unit
 from app.services import credit_news
-from app.services.ledger_book import Occasion, announce, plan_next_expiry, write
+from app.services.card_news import announce
+from app.services.ledger_book import Occasion, write
 from app.services.program_rules import Rules
+from app.services.settling import plan_next_expiry
 
 
 def _taking() -> Update:

@@ -17,9 +17,10 @@ from app.services import credit_taking, guard, program_rules, spending_proofs
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.forms import plain_line
-from app.services.ledger_book import Occasion, occasion, settle
+from app.services.ledger_book import Occasion, occasion
 from app.services.membership import usable
 from app.services.saved_answers import Answer, fingerprint, once
+from app.services.settling import settle
 from app.services.till import LARGEST_PURCHASE_MINOR, place_of
 
 

@@ -32,6 +32,8 @@ def credit_view(row: Credit) -> CreditView:
 def open_credits(session: Session, member_ids: Collection[UUID]) -> dict[UUID, tuple[CreditView, ...]]:
     """Each member's open credits, the first to lapse first; also those that begin later. Blocked ones are left out:
     they cannot be used, and so no card shows them."""
+    if not member_ids:
+        return {}
     found: dict[UUID, tuple[CreditView, ...]] = {}
     for row in session.scalars(
         select(Credit)

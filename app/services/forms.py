@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from urllib.parse import urlsplit
+from uuid import UUID
 from zoneinfo import available_timezones
 
 import jdatetime
@@ -214,6 +215,14 @@ def calendar_day(text: str) -> date:
         return date(year, month, day)
     converted: date = jdatetime.date(year, month, day).togregorian()
     return converted
+
+
+def chosen_id(typed: str) -> UUID | None:
+    """The id behind a choice; None when nothing was chosen."""
+    try:
+        return UUID(typed)
+    except ValueError:
+        return None
 
 
 def minor_units(text: str, currency: str) -> int:

@@ -2,74 +2,41 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import cache
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm import Session
 
 from app import clock
 from app.db.delivery import Channel, GoogleClass, GoogleObject
-from app.db.people import Member, MemberCard
-from app.db.programs import Program
+from app.db.people import MemberCard
 from app.i18n import N_, translator
 from app.logs import log
-from app.services import cards, member_views, members, outbox, pictures, programs
-from app.services.context import Actor, Context
+from app.services import outbox, pictures, programs
+from app.services.context import Context
 from app.services.errors import Refused
+from app.services.google_describing import CARD, Described, class_id, describe, look_of, object_id, recent
 from app.services.programs import ProgramView
 from app.services.views import MemberView
-from passes.card import CardLook
 from passes.google.client import GoogleWallet
 from passes.google.errors import AccountError, PassError
-from passes.google.objects import ClassSettings, ObjectSettings, loyalty_class, loyalty_object
+from passes.google.objects import ClassSettings, loyalty_class
 from passes.google.outcome import DONE, Outcome, OutcomeKind
 from passes.google.save_link import save_link
 from passes.google.texts import Json
 
-# Google's quota: notifications a card in 24 hours. What is beyond is updated silently.
-MOST_NOTIFICATIONS = 3
-NOTIFICATION_WINDOW = timedelta(hours=24)
 # Seconds between a customer's tries, while a change of all cards uses up the calls of each second.
 _PATIENCE = (1.0, 1.0)
 
-# Beside a number Google shows nine letters.
-_STAMPS = N_("Stamps")
-_REWARDS = N_("Rewards")
 _MEMBER = N_("Member")
-_CARD = N_("Card")
-_COUNT = N_("%(have)s/%(needed)s")
-_UNREACHABLE = N_(
-    "Google Wallet cannot be reached at the moment. Your card is on its own page; please try again later."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A card as Google is told: the object, and what is known of it."""
-
-    member: MemberView
-    body: Json  # empty when there is a problem
-    known: bool  # Google has the object already, as far as we know
-    may_notify: bool  # the card's notifications of the last 24 hours are not used up
-    problem: str = ""  # why Google can't be told of this card, for staff
+UNREACHABLE = N_("Google Wallet cannot be reached at the moment. Your card is on its own page; please try again later.")
 
 
 def is_on(ctx: Context) -> bool:
     """Whether cards can be in Google Wallet: there is an issuer account, and an address that Google can call."""
     settings = ctx.settings
     return bool(settings.google_issuer_id and settings.google_account.get_secret_value() and settings.wallet_base_url)
-
-
-def class_id(ctx: Context, program_id: UUID) -> str:
-    return f"{ctx.settings.google_issuer_id}.program-{program_id.hex}"
-
-
-def object_id(ctx: Context, card_id: UUID) -> str:
-    return f"{ctx.settings.google_issuer_id}.card-{card_id.hex}"
 
 
 def link(ctx: Context, member: MemberView) -> str:
@@ -85,7 +52,7 @@ def link(ctx: Context, member: MemberView) -> str:
     except (AccountError, PassError) as error:
         done = _invalid(str(error))
     log().error("google.card_not_saved", card_id=str(member.card_id), reason=done.reason, detail=done.detail)
-    raise Refused("google-unreachable", _UNREACHABLE, status=503)
+    raise Refused("google-unreachable", UNREACHABLE, status=503)
 
 
 def _save_link(ctx: Context, wallet: GoogleWallet, member: MemberView) -> str:
@@ -93,7 +60,7 @@ def _save_link(ctx: Context, wallet: GoogleWallet, member: MemberView) -> str:
         wallet.account.signer,
         wallet.account.email,
         class_id(ctx, member.program_id),
-        object_id(ctx, member.card_id),
+        object_id(ctx, member.card_id, member.link_generation),
         [ctx.settings.base_url],
         clock.now(),
         ctx.settings.google_save_url,
@@ -181,95 +148,17 @@ def _invalid(problem: str) -> Outcome:
 def _class_body(ctx: Context, program: ProgramView) -> Json:
     text, base = translator(program.language), ctx.settings.wallet_base_url
     return loyalty_class(
-        _look(ctx, program, program.language),
+        look_of(ctx, program, program.language),
         ClassSettings(
             class_id=class_id(ctx, program.id),
             logo_url=f"{base}{pictures.logo_path(ctx, program)}",
             callback_url=f"{base}/google/callback",
             website=program.website if program.website.startswith("https://") else "",
             account_name_label=text.gettext(_MEMBER),
-            account_id_label=text.gettext(_CARD),
+            account_id_label=text.gettext(CARD),
             country=program.country,
         ),
     )
-
-
-def describe(ctx: Context, card_ids: Sequence[UUID]) -> dict[UUID, Described]:
-    """These cards as Google is told of them now, in a few queries however many there are."""
-    now = clock.now()
-    _settle(ctx, card_ids, now)
-    with ctx.sessions() as session:
-        rows = session.execute(
-            select(Member, GoogleObject)
-            .select_from(Member)
-            .join(Member.card)
-            .outerjoin(GoogleObject, GoogleObject.card_id == MemberCard.id)
-            .where(MemberCard.id.in_(card_ids))
-            .options(contains_eager(Member.card))
-        ).all()
-        views: dict[UUID, tuple[ProgramView, MemberView]] = {}
-        for program in session.scalars(select(Program).where(Program.id.in_({row.Member.program_id for row in rows}))):
-            own = [row.Member for row in rows if row.Member.program_id == program.id]
-            shared = programs.program_view(program)
-            views |= {view.card_id: (shared, view) for view in member_views.views(session, program, own)}
-    described = {}
-    for row, known in rows:
-        shared, member = views[row.card.id]
-        page = f"{ctx.settings.base_url}/c/{ctx.derived_token('card-link', row.card.id, row.card.link_generation)}"
-        body, problem = _body_or_problem(ctx, shared, member, page, now)
-        may_notify = len(_recent(known.notified_at if known else [], now)) < MOST_NOTIFICATIONS
-        described[member.card_id] = Described(member, body, known is not None, may_notify, problem)
-    return described
-
-
-def _settle(ctx: Context, card_ids: Sequence[UUID], now: datetime) -> None:
-    """Close what has lapsed on these cards, so that Google is not told of stamps that are over."""
-    with ctx.sessions() as session:
-        lapsed = session.execute(
-            select(Member.id, Member.program_id)
-            .join(MemberCard, MemberCard.member_id == Member.id)
-            .where(MemberCard.id.in_(card_ids), Member.next_expiry_at <= now)
-        ).all()
-    for member_id, program_id in lapsed:
-        members.by_id(ctx, Actor(program_id), member_id)
-
-
-def _body_or_problem(
-    ctx: Context, program: ProgramView, member: MemberView, page: str, now: datetime
-) -> tuple[Json, str]:
-    """The object; or, when Google would refuse it, why. One such card must not hold up the others."""
-    text = translator(member.language)
-    card = cards.card(ctx, program, member, page)
-    settings = ObjectSettings(
-        object_id=object_id(ctx, member.card_id),
-        class_id=class_id(ctx, program.id),
-        stamps_label=text.gettext(_STAMPS),
-        stamps_text=text.gettext(_COUNT, have=card.stamps.have, needed=card.stamps.needed),
-        rewards=len(member.rewards),
-        rewards_text=text.number(len(member.rewards)),
-        rewards_label=text.gettext(_REWARDS),
-        hero_url=ctx.settings.wallet_base_url + pictures.stamps_path(ctx, program, member),
-        account_name=member.name,
-    )
-    try:
-        look = _look(ctx, program, member.language)
-        return loyalty_object(card, look, settings, now, lambda field: str(text.shown(field.value))), ""
-    except PassError as error:
-        return {}, str(error)
-
-
-def _look(ctx: Context, program: ProgramView, language: str) -> CardLook:
-    return replace(cards.program_look(ctx, program, language), strings=_translations(language))
-
-
-@cache
-def _translations(language: str) -> dict[str, dict[str, str]]:
-    """As cards.label_translations, with the labels that only Google's cards have."""
-    own = translator(language)
-    return {
-        other: labels | {own.gettext(label): translator(other).gettext(label) for label in (_REWARDS, _CARD)}
-        for other, labels in cards.label_translations(language).items()
-    }
 
 
 def mark_told(ctx: Context, told: Sequence[tuple[UUID, int, bool]]) -> None:
@@ -292,8 +181,4 @@ def _keep_told(session: Session, told: Sequence[tuple[UUID, int, bool]]) -> None
     session.execute(rows.on_conflict_do_update(index_elements=["card_id"], set_={"version": newer}))
     notified = [card_id for card_id, _, notified in told if notified]
     for known in session.scalars(select(GoogleObject).where(GoogleObject.card_id.in_(notified))):
-        known.notified_at = [*_recent(known.notified_at, now), now.isoformat()]
-
-
-def _recent(moments: Sequence[str], now: datetime) -> list[str]:
-    return [moment for moment in moments if datetime.fromisoformat(moment) > now - NOTIFICATION_WINDOW]
+        known.notified_at = [*recent(known.notified_at, now), now.isoformat()]

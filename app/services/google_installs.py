@@ -8,7 +8,8 @@ from uuid_utils.compat import uuid7
 
 from app import clock
 from app.db.delivery import GoogleObject, InstallEvent, Wallet
-from app.db.people import Member, MemberCard
+from app.db.people import Member, MemberCard, MemberStatus
+from app.services import google_coupons
 from app.services.context import Context
 from passes.google.callbacks import Callback, verify
 
@@ -22,14 +23,20 @@ def verified(ctx: Context, body: bytes) -> Callback:
 
 
 def heard(ctx: Context, callback: Callback) -> bool:
-    """Google says that a phone saved or removed a card. False for one that was heard before, or is not ours."""
-    card_id = _card_of(callback.object_id)
+    """Google says that a phone saved or removed a card or coupon. False for what was heard before, or is not ours."""
     added = callback.event == "save"
+    if google_coupons.MARK in callback.object_id:
+        return google_coupons.heard(ctx, callback.object_id, added=added)
+    card_id, generation = _card_of(callback.object_id)
     with ctx.sessions.begin() as session:
         program_id = session.execute(
             select(Member.program_id)
             .join(MemberCard, MemberCard.member_id == Member.id)
-            .where(MemberCard.id == card_id)
+            .where(
+                MemberCard.id == card_id,
+                MemberCard.link_generation == generation,
+                Member.status != MemberStatus.ERASED,
+            )
         ).scalar()
         if card_id is None or program_id is None:
             return False
@@ -56,9 +63,11 @@ def heard(ctx: Context, callback: Callback) -> bool:
         return True
 
 
-def _card_of(object_id: str) -> UUID | None:
+def _card_of(object_id: str) -> tuple[UUID | None, int]:
+    """The card and its generation, as google_describing.object_id names them."""
     _, _, suffix = object_id.partition(".card-")
+    card, _, generation = suffix.partition("-")
     try:
-        return UUID(hex=suffix)
+        return UUID(hex=card), int(generation or 1)
     except ValueError:
-        return None
+        return None, 1

@@ -41,7 +41,10 @@ from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 
-_ABOUT_MEMBERS = (Rule.MEMBER_STAMPS, Rule.MEMBER_USES)
+_ABOUT_MEMBERS = (
+    *(Rule.MEMBER_STAMPS, Rule.MEMBER_USES, Rule.MEMBER_VISITS),
+    *(Rule.MEMBER_RINGS, Rule.MEMBER_DEVICES),
+)
 
 _PROGRAM = bindparam("program_id", type_=Uuid)
 _BLOCKED: Query = select(Alert.rule, literal_column("0"), literal_column("0"), null().cast(Boolean)).where(
@@ -87,6 +90,11 @@ def use(member_id: UUID | None) -> Act:
     return Act((Rule.MEMBER_USES,) if member_id else (), 1, member_id)
 
 
+def visit(member_id: UUID, *, too_soon: bool) -> Act:
+    """A card is shown at the door. Only what comes too soon after another visit is counted."""
+    return Act((Rule.MEMBER_VISITS,), 1 if too_soon else 0, member_id)
+
+
 UNDO = Act((Rule.TILL_UNDOS,))
 JOIN = Act((Rule.TILL_JOINS,))
 RECEIPT = Act((Rule.TILL_RECEIPTS,))
@@ -103,10 +111,26 @@ def watch(ctx: Context, session: Session, actor: Actor, act: Act) -> None:
     subjects = {rule: (act.member_id if rule in _ABOUT_MEMBERS else actor.scope) for rule in act.rules}
     limits = _with_defaults(_refuse_blocked(session, actor, subjects, _BOTH))
     for rule, subject in subjects.items():
-        if subject is None or not limits[rule].active or _within(ctx, actor, rule, subject, limits[rule], act.count):
+        if subject is None or not act.count or not limits[rule].active:
+            continue
+        if _within(ctx, actor, rule, subject, limits[rule], act.count):
             continue
         if _seen(ctx, actor, rule, subject, limits[rule]) is Step.BLOCK:
             raise _stopped(rule)
+
+
+def report(ctx: Context, session: Session, program_id: UUID, rule: Rule, member_id: UUID) -> None:
+    """Note something odd around a member that nobody of the staff has done. Nothing is refused here: see `stopped`."""
+    limit = thresholds(session, program_id)[rule]
+    actor = Actor(program_id)
+    if limit.active and not (limit.most and _within(ctx, actor, rule, member_id, limit, 1)):
+        _seen(ctx, actor, rule, member_id, limit)
+
+
+def stopped(session: Session, program_id: UUID, rules: Iterable[Rule], member_id: UUID) -> bool:
+    """Whether one of these rules has stopped the member."""
+    asked = [rule.value for rule in rules]
+    return bool(_BLOCKS.within(session, program_id=program_id, rules=asked, subjects=[member_id]))
 
 
 def refuse_blocked(session: Session, actor: Actor, act: Act) -> None:

@@ -14,8 +14,9 @@ from app.db.guard import Alert, AlertState, GuardRule
 from app.db.ledger import AuditEntry, LedgerEntry
 from app.db.people import Member, Staff
 from app.db.programs import ApiKey, Location
+from app.db.referrals import Referral
 from app.i18n import N_
-from app.loyalty.guarding import Rule, Threshold
+from app.loyalty.guarding import FROM_THE_FIRST, Rule, Threshold
 from app.loyalty.ledger import Kind, Unit
 from app.services.audit import record
 from app.services.context import Actor, Context
@@ -118,7 +119,7 @@ def save_thresholds(ctx: Context, actor: Actor, form: Mapping[str, str]) -> None
     reader = FormReader(form)
     rows = []
     for rule in Rule:
-        most = reader.number(f"{rule}_most", 1, 100_000)
+        most = reader.number(f"{rule}_most", 0 if rule in FROM_THE_FIRST else 1, 100_000)
         minutes = reader.number(f"{rule}_minutes", 1, _A_YEAR_OF_MINUTES)
         active = form.get(f"{rule}_active") == "on"
         rows.append({"program_id": actor.program_id, "rule": rule, "most": most, "minutes": minutes, "active": active})
@@ -191,6 +192,8 @@ def _evidence(session: Session, alert: Alert) -> list[Evidence]:
         return _joins(session, alert, since)
     if rule is Rule.TILL_CODES:
         return []
+    if rule in FROM_THE_FIRST:
+        return _friends(session, alert, since)
     undo = aliased(LedgerEntry)
     undone = select(undo.id).where(undo.reverses_id == LedgerEntry.id).exists()
     rows = session.execute(
@@ -228,6 +231,8 @@ def _acts_of(rule: Rule, alert: Alert) -> list[ColumnElement[bool]]:
     match rule:
         case Rule.MEMBER_USES:
             acts.append(LedgerEntry.kind == Kind.REDEEM)
+        case Rule.MEMBER_VISITS:
+            acts.append((LedgerEntry.kind == Kind.EARN) & (LedgerEntry.unit == Unit.VISIT))
         case Rule.TILL_UNDOS:
             acts.append(LedgerEntry.kind == Kind.UNDO)
         case Rule.TILL_RECEIPTS:
@@ -255,4 +260,22 @@ def _joins(session: Session, alert: Alert, since: datetime) -> list[Evidence]:
     return [
         Evidence(entry.at, "joined", "", 1, member.id, member.name or member.phone, staff or "", "", False)
         for entry, member, staff in rows
+    ]
+
+
+def _friends(session: Session, alert: Alert, since: datetime) -> list[Evidence]:
+    """Who came by the member's link meanwhile."""
+    rows = session.execute(
+        select(Referral, Member)
+        .join(Member, Member.id == Referral.friend_id)
+        .where(
+            Referral.referrer_id == alert.subject_id,
+            Referral.joined_at.between(since, alert.last_at + _THE_ACT_ITSELF),
+        )
+        .order_by(Referral.joined_at.desc())
+        .limit(SHOWN_ACTS)
+    )
+    return [
+        Evidence(referral.joined_at, "friend", "", 1, friend.id, friend.name or friend.phone, "", "", False)
+        for referral, friend in rows
     ]

@@ -31,13 +31,15 @@ _GIVING = (Kind.EARN, Kind.JOIN, Kind.CONVERT, Kind.GRANT)
 
 @dataclass(slots=True)
 class Given:
-    """What was given and used, without what was undone. Credit in minor units."""
+    """What was given and used, without what was undone. Credit in minor units, bonus too, or in points."""
 
     stamps: int = 0
     rewards: int = 0
     rewards_used: int = 0
     credit_minor: int = 0
     credit_used_minor: int = 0
+    bonus: int = 0
+    bonus_used: int = 0
 
     def add(self, other: "Given") -> None:
         for one in fields(self):
@@ -178,7 +180,8 @@ class _Period:
             .where(
                 entry.program_id == self.program.id,
                 entry.at >= self.start,
-                ((entry.amount > 0) & entry.kind.in_(_GIVING)) | ((entry.amount < 0) & (entry.kind == Kind.REDEEM)),
+                ((entry.amount > 0) & (entry.kind.in_(_GIVING) | _given_any_way(entry)))
+                | ((entry.amount < 0) & ((entry.kind == Kind.REDEEM) | _bought(entry))),
                 ~select(undo.id).where(undo.reverses_id == entry.id).exists(),
             )
             .group_by(week, entry.location_id, entry.unit, gives)
@@ -196,6 +199,15 @@ class _Period:
         return weeks, sorted(named, key=lambda one: (not one[0], one[0]))
 
 
+def _given_any_way(entry: type[LedgerEntry]) -> ColumnElement[bool]:
+    return entry.unit.in_((Unit.REWARD, Unit.BONUS)) & (entry.kind != Kind.UNDO)
+
+
+def _bought(entry: type[LedgerEntry]) -> ColumnElement[bool]:
+    """Points that a reward was given for."""
+    return (entry.unit == Unit.BONUS) & (entry.kind == Kind.CONVERT)
+
+
 def _one(unit: Unit, gives: bool, amount: int) -> Given:
     match unit, gives:
         case Unit.STAMP, True:
@@ -208,4 +220,8 @@ def _one(unit: Unit, gives: bool, amount: int) -> Given:
             return Given(credit_minor=amount)
         case Unit.CREDIT, False:
             return Given(credit_used_minor=amount)
+        case Unit.BONUS, True:
+            return Given(bonus=amount)
+        case Unit.BONUS, False:
+            return Given(bonus_used=amount)
     return Given()

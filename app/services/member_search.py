@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, tuple_
 
-from app.db.people import Member
+from app.db.people import Member, MemberStatus
 from app.db.programs import Program
 from app.services.context import Actor, Context
 from app.services.forms import plain_line
@@ -26,7 +26,7 @@ def search(
     `after` is that place. Without `by_number` only names and whole numbers are looked for, for people who may not see
     numbers: else they could guess one digit by digit.
     """
-    query = select(Member).where(Member.program_id == actor.program_id)
+    query = select(Member).where(Member.program_id == actor.program_id, Member.status != MemberStatus.ERASED)
     with ctx.sessions() as session:
         program = session.get_one(Program, actor.program_id)
     if wanted := plain_line(text, 80):

@@ -1,16 +1,13 @@
 """Members: joining, being found, leaving, being blocked."""
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
-from uuid_utils.compat import uuid7
 
 from app import clock
 from app.db.people import Consent, Member, MemberCard, MemberStatus
@@ -18,13 +15,27 @@ from app.db.programs import Program
 from app.i18n import LANGUAGES, N_
 from app.loyalty import card_codes
 from app.loyalty.ledger import Kind
-from app.services import guard, purchase_book, sms_rules
+from app.services import (
+    coupon_wallets,
+    guard,
+    join_answers,
+    join_rules,
+    purchase_book,
+    referrals,
+    sms_rules,
+    tiering,
+)
 from app.services.audit import record
+from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import plain_line
-from app.services.ledger_book import announce, earn_stamps, occasion, settle
+from app.services.join_rules import DETAILS, JoinForm
+from app.services.ledger_book import occasion
 from app.services.member_views import view
+from app.services.new_members import insert_or_lock
+from app.services.settling import settle
+from app.services.stamp_earning import give_each
 from app.services.views import MemberView
 from sms.phones import PhoneError, normalise
 
@@ -35,7 +46,8 @@ EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+\.[^@\s.\0]+")  # NUL is what PostgreSQL
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """What a newcomer told us, as typed. `consents` maps a purpose to the wording that was shown and agreed to."""
+    """What a newcomer told us, as typed. `consents` maps a purpose to the wording that was shown and agreed to,
+    `answers` the id of a question of the programme's own to the answer."""
 
     phone: str
     name: str = ""
@@ -45,6 +57,13 @@ class JoinRequest:
     language: str = ""
     via: str = ""
     consents: Mapping[str, str] = field(default_factory=dict)
+    referral: str = ""  # the code of the member whose link it was
+    mark: str = ""  # of the browser: app.services.device_marks
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def details(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in DETAILS}
 
 
 def join(ctx: Context, actor: Actor, request: JoinRequest, *, source: str) -> tuple[MemberView, bool]:
@@ -64,10 +83,12 @@ def join_within(
 ) -> tuple[Member, bool]:
     """`join` within the caller's transaction."""
     now = clock.now()
-    values = _checked(request, program)
+    asked = join_rules.of(session, program)
+    values = _checked(request, program, asked, needed=source == "web")
     purchase_book.lock_phone(session, program.id, str(values["phone"]))
-    member, new = _insert_or_lock(ctx, session, program, values)
+    member, new = insert_or_lock(ctx, session, program, values)
     if new:
+        _keep_answers(session, member, asked, request, source)
         sms_rules.require_country(session, program, member.phone)
         guard.watch(ctx, session, actor, guard.JOIN)
     if member.status is MemberStatus.BLOCKED:
@@ -75,20 +96,29 @@ def join_within(
     returning = member.status is MemberStatus.LEFT
     if returning:
         member.status, member.left_at = MemberStatus.ACTIVE, None
+        coupon_wallets.member_changed(session, member.id, now)
     for purpose, wording in request.consents.items():
         session.add(Consent(member_id=member.id, purpose=purpose, granted=True, source=source, wording=wording, at=now))
     settle(session, member, now)
-    if new and program.join_stamps:
-        earn_stamps(session, program, member, occasion(actor, now), Kind.JOIN, program.join_stamps)
+    if new:
+        give_each(session, program, member, occasion(actor, now), Kind.JOIN)
+    issued = purchase_book.attach(ctx, session, program, member, now) if new or returning else []
+    act, by = occasion(actor, now), (request.referral, request.mark)
+    issued += referrals.joined(ctx, session, program, member, act, *by, new=new, returned=returning)
     if new or returning:
-        issued = purchase_book.attach(session, program, member, now)
+        tiering.review(session, program, member, now, silent=True)
         announce(session, program, member, now, issued)
         record(session, actor, "member.joined" if new else "member.rejoined", member.id)
     return member, new
 
 
-def faults(request: JoinRequest, country: str) -> dict[str, Refused]:
-    """Everything that is wrong with what a newcomer typed: field → what to do about it. Empty when nothing is."""
+def faults(
+    request: JoinRequest, country: str, asked: JoinForm | None = None, *, needed: bool = False
+) -> dict[str, Refused]:
+    """Everything that is wrong with what a newcomer typed: field → what to do about it. Empty when nothing is.
+
+    With `asked`, also with the answers; with `needed`, also what must be told and is not.
+    """
     errors: dict[str, Refused] = {}
     try:
         normalise(request.phone, country)
@@ -108,21 +138,36 @@ def faults(request: JoinRequest, country: str) -> dict[str, Refused]:
             errors["consents"] = Refused(
                 "invalid-consent", N_("There is no consent called %(name)s."), {"name": purpose}, field="consents"
             )
-    return errors
+    if asked is None:
+        return errors
+    try:
+        join_rules.read_answers(asked, request.answers, needed=needed)
+    except InvalidForm as invalid:
+        errors = invalid.errors | errors
+    return (asked.missing(request.details, request.answers) if needed else {}) | errors
 
 
-def _checked(request: JoinRequest, program: Program) -> dict[str, object]:
-    if errors := faults(request, program.country):
+def _checked(request: JoinRequest, program: Program, asked: JoinForm, *, needed: bool) -> dict[str, object]:
+    """The columns' values. A detail that the programme does not ask for is not kept."""
+    if errors := faults(request, program.country, asked, needed=needed):
         raise InvalidForm(errors)
     return {
         "phone": normalise(request.phone, program.country),
-        "name": plain_line(request.name, 80),
-        "email": request.email.strip(),
-        "birth_date": request.birth_date,
-        "city": plain_line(request.city, 60),
+        "name": plain_line(request.name, 80) if asked.asks("name") else "",
+        "email": request.email.strip() if asked.asks("email") else "",
+        "birth_date": request.birth_date if asked.asks("birth_date") else None,
+        "city": plain_line(request.city, 60) if asked.asks("city") else "",
         "language": request.language if request.language in LANGUAGES else program.language,
         "via": channel_tag(request.via),
     }
+
+
+def _keep_answers(session: Session, member: Member, asked: JoinForm, request: JoinRequest, source: str) -> None:
+    """A newcomer's answers. At the till and through the API a must is one only if the owner wants it so."""
+    strict = source in ("till", "api") and not asked.till_skips
+    if strict and (missing := asked.missing(request.details, request.answers)):
+        raise InvalidForm(missing)
+    join_answers.keep(session, member.id, join_rules.read_answers(asked, request.answers, needed=False))
 
 
 def channel_tag(text: str) -> str:
@@ -130,50 +175,18 @@ def channel_tag(text: str) -> str:
     return _CHANNEL.sub("-", text.lower()).strip("-")[:32]
 
 
-def _insert_or_lock(
-    ctx: Context, session: Session, program: Program, values: Mapping[str, object]
-) -> tuple[Member, bool]:
-    now = clock.now()
-    member_id = session.execute(
-        insert(Member)
-        .values(
-            id=uuid7(),
-            program_id=program.id,
-            status=MemberStatus.ACTIVE,
-            joined_at=now,
-            stamps=0,
-            rewards=0,
-            **values,
-        )
-        .on_conflict_do_nothing(index_elements=["program_id", "phone"])
-        .returning(Member.id)
-    ).scalar()
-    if member_id is not None:
-        card_id = uuid7()
-        session.add(
-            MemberCard(
-                id=card_id,
-                member_id=member_id,
-                code=card_codes.code_from(secrets.token_bytes(10)),
-                link_generation=1,
-                link_hash=ctx.keyed_hash("card-link", ctx.derived_token("card-link", card_id)),
-                version=0,
-                changed_at=now.replace(microsecond=0),
-            )
-        )
-        session.flush()
-    query = select(Member).where(Member.program_id == program.id, Member.phone == values["phone"])
-    return session.scalars(query.with_for_update(of=Member)).unique().one(), member_id is not None
-
-
-def fetch(session: Session, actor: Actor, condition: ColumnElement[bool], *, lock: bool = False) -> Member:
+def fetch(
+    session: Session, actor: Actor, condition: ColumnElement[bool], *, lock: bool = False, erased: bool = False
+) -> Member:
     """The member of the actor's programme that fits, on request with its row locked.
 
-    Raises Refused when there is none.
+    Who was erased is found with `erased` only. Raises Refused when there is none.
     """
     query = select(Member).join(MemberCard).where(Member.program_id == actor.program_id, condition)
+    if not erased:
+        query = query.where(Member.status != MemberStatus.ERASED)
     if lock:
-        query = query.with_for_update(of=Member).execution_options(populate_existing=True)
+        query = query.with_for_update(of=Member, key_share=True).execution_options(populate_existing=True)
     member = session.scalars(query).unique().one_or_none()
     if member is None:
         raise Refused("member-not-found", N_("No member has this card or number."), status=404)
@@ -210,10 +223,10 @@ def find(ctx: Context, actor: Actor, text: str) -> MemberView:
         return _settled_view(session, program, fetch(session, actor, by_card_or_phone(program, text)))
 
 
-def by_id(ctx: Context, actor: Actor, member_id: UUID) -> MemberView:
+def by_id(ctx: Context, actor: Actor, member_id: UUID, *, erased: bool = False) -> MemberView:
     with ctx.sessions.begin() as session:
         program = session.get_one(Program, actor.program_id)
-        return _settled_view(session, program, fetch(session, actor, Member.id == member_id))
+        return _settled_view(session, program, fetch(session, actor, Member.id == member_id, erased=erased))
 
 
 def by_link(ctx: Context, token: str) -> MemberView:
@@ -271,6 +284,7 @@ def set_status(ctx: Context, actor: Actor, member_id: UUID, status: MemberStatus
         if member.status is not status:
             member.status = status
             member.left_at = now if status is MemberStatus.LEFT else None
+            coupon_wallets.member_changed(session, member.id, now)
             announce(session, program, member, now, silent=True)
             record(session, actor, f"member.{status}", member.id)
         return view(session, program, member)
@@ -280,16 +294,3 @@ def leave(ctx: Context, token: str) -> None:
     """The customer leaves, by the link on their own page."""
     member = by_link(ctx, token)
     set_status(ctx, Actor(member.program_id), member.id, MemberStatus.LEFT)
-
-
-def joins_by_channel(ctx: Context, actor: Actor) -> list[tuple[str, int]]:
-    """How many members joined through each channel, most first. '' is no channel."""
-    with ctx.sessions() as session:
-        count = func.count()
-        rows = session.execute(
-            select(Member.via, count)
-            .where(Member.program_id == actor.program_id)
-            .group_by(Member.via)
-            .order_by(count.desc(), Member.via)
-        )
-        return [(via, number) for via, number in rows]

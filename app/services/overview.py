@@ -11,7 +11,7 @@ from app.db.ledger import LedgerEntry, Reward, RewardStatus
 from app.db.people import Member, MemberStatus, Role, Staff
 from app.db.programs import Location
 from app.loyalty.ledger import Kind, Unit
-from app.services import members, programs
+from app.services import programs
 from app.services.context import Actor, Context
 from app.services.programs import ProgramView
 from certs.identity import CertificateError
@@ -106,7 +106,7 @@ def numbers(ctx: Context, actor: Actor) -> Numbers:
             stamps_week=int(session.scalar(stamps) or 0),
             rewards_open=_count(session, rewards, Reward.status == RewardStatus.ISSUED, living),
             rewards_redeemed=_count(session, rewards, Reward.status == RewardStatus.REDEEMED),
-            channels=members.joins_by_channel(ctx, actor),
+            channels=joins_by_channel(ctx, actor),
         )
 
 
@@ -122,3 +122,16 @@ def _any(session: Session, *conditions: ColumnElement[bool]) -> bool:
 
 def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
     return session.scalar(select(func.count()).where(*conditions)) or 0
+
+
+def joins_by_channel(ctx: Context, actor: Actor) -> list[tuple[str, int]]:
+    """How many members joined through each channel, most first. '' is no channel."""
+    with ctx.sessions() as session:
+        count = func.count()
+        rows = session.execute(
+            select(Member.via, count)
+            .where(Member.program_id == actor.program_id)
+            .group_by(Member.via)
+            .order_by(count.desc(), Member.via)
+        )
+        return [(via, number) for via, number in rows]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from app import clock
 from app.db.people import Role
 from app.db.programs import Location, Picture, Program, Theme
+from app.db.rewards import RewardType
 from app.i18n import N_, major_units
 from app.services import refresh
 from app.services.audit import record
@@ -36,6 +37,11 @@ class LocationView:
     latitude: float | None
     longitude: float | None
     active: bool
+
+
+_FULL_CARD_KIND = select(RewardType.name).where(
+    RewardType.program_id == bindparam("program_id"), RewardType.for_full_card, RewardType.active
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +71,16 @@ class ProgramView:
     reward_name: str
     reward_valid_days: int | None
     starts_on: date | None
+    stamp_card_name: str
+    stamp_products: tuple[str, ...]
+    stamp_per_minor: int | None
+    birthday_stamps: int
     version: int
 
 
 def program_view(program: Program) -> ProgramView:
-    return ProgramView(**{name: getattr(program, name) for name in ProgramView.__dataclass_fields__})
+    values = {name: getattr(program, name) for name in ProgramView.__dataclass_fields__}
+    return ProgramView(**values | {"stamp_products": tuple(program.stamp_products)})
 
 
 def by_slug(ctx: Context, slug: str) -> ProgramView:
@@ -160,6 +171,8 @@ def update(
             values["logo_id"] = _keep_picture(session, picture)
         elif remove_logo:
             values["logo_id"] = None
+        if (kind := session.scalar(_FULL_CARD_KIND, {"program_id": program.id})) is not None:
+            values["reward_name"] = kind  # what a full card gives is named by its kind
         changed = sorted(name for name, value in values.items() if getattr(program, name) != value)
         for name in changed:
             setattr(program, name, values[name])

@@ -19,7 +19,8 @@ from app.services.errors import Refused
 class PurchaseView:
     """A purchase, made `at` and told at `recorded_at`; `waiting` for its customer to join.
 
-    `lines` are [{name, product?, quantity?, amount_minor?}]. `entry_id` is the act that it earned, which undo takes.
+    `lines` are [{name, product?, quantity?, amount_minor?, warranty_months?}]. `entry_id` is the act that it earned,
+    which undo takes.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""What was put into the till's one box: a card, an old card's number, a phone number, or a credit's seven digits.
+"""What was put into the till's one box: a card, a coupon, an old card's number, a phone number, or a credit's code.
 
 Everything is looked up but the credit code: whether that is right is only told where wrong tries are counted.
 """
@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from app.db.people import Member, MemberCard
 from app.db.programs import Program
 from app.i18n import N_
-from app.loyalty import card_codes
-from app.services import members, old_cards, spending_proofs
+from app.loyalty import card_codes, coupon_codes
+from app.services import coupons, members, old_cards, spending_proofs
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.views import MemberView
@@ -33,24 +33,27 @@ class What(StrEnum):
     OLD_CARD = "old_card"
     PHONE = "phone"
     CREDIT_CODE = "credit_code"
+    COUPON = "coupon"  # a reward's own pass
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """Who or what it is. A card comes with a proof that lets its member spend; a phone number does not.
+    """Who or what it is. A card comes with a proof that lets its member spend, a coupon with one for its own reward;
+    a phone number does not.
 
     `code` are the seven digits when the text can be a credit code. An old card or, in a country with numbers that
-    short, a phone can have the same digits: then there are a member and a code.
+    short, a phone can have the same digits: then there are a member and a code. `reward_id` is a coupon's.
     """
 
     what: What
     member: MemberView | None = None
     proof: str = ""
     code: str = ""
+    reward_id: UUID | None = None
 
 
 def recognise(ctx: Context, actor: Actor, text: str) -> Recognised:
-    """What the text is, in this order: a Leima card, an old card, a member's phone number, a credit code.
+    """What the text is, in this order: a coupon's own pass, a Leima card, an old card, a phone number, a credit code.
 
     A short old card's number gives no proof.
     A + before the digits says that they are a phone number, a # that they are an old card's.
@@ -59,23 +62,45 @@ def recognise(ctx: Context, actor: Actor, text: str) -> Recognised:
     text = text.strip()[:_LONGEST]
     code = codes.read(text) or ""
     with ctx.sessions() as session:
-        what, member_id = _found(session, session.get_one(Program, actor.program_id), text)
+        coupon = coupons.named_by(ctx, session, actor.program_id, text)
+        found = (
+            (What.COUPON, coupon[1]) if coupon else _found(session, session.get_one(Program, actor.program_id), text)
+        )
+    what, member_id = found
     if member_id is None:
         if what is None and code:
             return Recognised(What.CREDIT_CODE, code=code)
         raise _nobody() if what else _unreadable()
     member = members.by_id(ctx, actor, member_id)
-    shown = what is What.CARD or (what is What.OLD_CARD and _is_hard_to_know(member, text))
-    proof = spending_proofs.make(ctx, actor, member.id) if shown else ""
-    return Recognised(what or What.PHONE, member, proof, code)
+    shown = what in (What.CARD, What.COUPON) or (what is What.OLD_CARD and _is_hard_to_know(member, text))
+    reward_id = coupon[0] if coupon else None
+    proof = spending_proofs.make(ctx, actor, member.id, reward_id) if shown else ""
+    return Recognised(what or What.PHONE, member, proof, code, reward_id)
 
 
-def by_card(ctx: Context, actor: Actor, text: str) -> tuple[MemberView, str]:
-    """The member with this card, or old card, and the proof that it gives ('' when the number is their own phone's).
+def whose(session: Session, program: Program, text: str, *, card_only: bool = False) -> UUID:
+    """The member whose card, old card or (unless `card_only`) phone number this is, in the caller's transaction.
+
+    Raises Refused: member-not-found, unreadable-code, two-members.
+    """
+    text = text.strip()[:_LONGEST]
+    if card_only and card_codes.read(text) is None:
+        if not old_cards.normal(text):
+            raise _unreadable()
+        text = f"{_CARD_ONLY}{text.removeprefix(_CARD_ONLY)}"
+    what, member_id = _found(session, program, text)
+    if member_id is None:
+        raise _nobody() if what else _unreadable()
+    return member_id
+
+
+def by_card(ctx: Context, actor: Actor, text: str) -> tuple[MemberView, str, UUID | None]:
+    """The member with this card, old card or coupon; the proof that it gives ('' when the number is their own phone's);
+    and the reward, if it was a coupon's own pass.
 
     Raises Refused: member-not-found, unreadable-code.
     """
-    if card_codes.read(text) is None:
+    if card_codes.read(text) is None and coupon_codes.read(text) is None:
         text = f"{_CARD_ONLY}{text.strip().removeprefix(_CARD_ONLY)}"
     try:
         found = recognise(ctx, actor, text)
@@ -89,7 +114,7 @@ def by_card(ctx: Context, actor: Actor, text: str) -> tuple[MemberView, str]:
         ) from refusal
     if found.member is None:
         raise _nobody()
-    return found.member, found.proof
+    return found.member, found.proof, found.reward_id
 
 
 def _found(session: Session, program: Program, text: str) -> tuple[What | None, UUID | None]:

@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.db.delivery import AppleRegistration, Channel, GoogleObject
 from app.db.people import Member, MemberCard
-from app.services import outbox, wallets
+from app.services import coupon_renewal, outbox, wallets
 from app.services.context import Context
 
 BATCH = 200
 # Cards renewed a second: so that a chain's change of colour does not have every phone ask us at once.
 PACE = 200
+_COUPONS = "coupons:"  # how far we got, once the cards are done
 
 
 def announce(session: Session, program_id: UUID) -> None:
@@ -23,7 +24,16 @@ def announce(session: Session, program_id: UUID) -> None:
 
 
 def renew(ctx: Context, program_id: UUID, after: str) -> str | None:
-    """Give the next BATCH of installed cards a new version; return how far we got, or None at the end."""
+    """Give the next BATCH of installed cards a new version, after them the coupons; return how far we got, or None at
+    the end."""
+    if not after.startswith(_COUPONS) and (reached := _renew_cards(ctx, program_id, after)) is not None:
+        return reached
+    after = after.removeprefix(_COUPONS) if after.startswith(_COUPONS) else ""
+    reached = coupon_renewal.renew(ctx, program_id, after, PACE)
+    return None if reached is None else _COUPONS + reached
+
+
+def _renew_cards(ctx: Context, program_id: UUID, after: str) -> str | None:
     now = clock.now()
     installed = or_(
         select(AppleRegistration.card_id).where(AppleRegistration.card_id == MemberCard.id).exists(),

@@ -23,9 +23,9 @@ from app.db.register import OldCard, RegisterImport, RegisterRow
 from app.loyalty import card_codes
 from app.loyalty.ledger import Kind, Unit
 from app.loyalty.stamps import full_cards, lasts_until
-from app.services import purchase_book
+from app.services import purchase_book, tiering
+from app.services.card_news import announce, stamps_news
 from app.services.context import Context
-from app.services.ledger_book import announce, stamps_news
 from app.services.register_people import Person
 
 VIA = "import"
@@ -55,7 +55,8 @@ def join_all(ctx: Context, session: Session, job: RegisterImport, batch: Sequenc
     if job.options["invite"]:
         _note_whom(session, job, list(new))
     _insert_old_cards(session, program, by_phone, now)
-    _attach_purchases(session, program, new, now)
+    _attach_purchases(ctx, session, program, new, now)
+    tiering.look_soon(session, program, list(new), now)
     return len(new), len(by_phone) - len(new)
 
 
@@ -233,7 +234,9 @@ def _insert_old_cards(session: Session, program: Program, by_phone: dict[str, Re
         session.execute(insert(OldCard).on_conflict_do_nothing(), cards)
 
 
-def _attach_purchases(session: Session, program: Program, new: dict[UUID, RegisterRow], now: datetime) -> None:
+def _attach_purchases(
+    ctx: Context, session: Session, program: Program, new: dict[UUID, RegisterRow], now: datetime
+) -> None:
     """Few have bought something with their number before: they go one by one, as whoever joins does."""
     waiting = session.scalars(
         select(Purchase.phone)
@@ -243,8 +246,8 @@ def _attach_purchases(session: Session, program: Program, new: dict[UUID, Regist
     if not waiting:
         return
     query = select(Member).where(Member.program_id == program.id, Member.phone.in_(waiting)).order_by(Member.id)
-    for member in session.scalars(query.with_for_update(of=Member)).unique():
-        announce(session, program, member, now, purchase_book.attach(session, program, member, now))
+    for member in session.scalars(query.with_for_update(of=Member, key_share=True)).unique():
+        announce(session, program, member, now, purchase_book.attach(ctx, session, program, member, now))
 
 
 def _write(session: Session, table: type, rows: list[dict[str, Any]]) -> None:

@@ -1,14 +1,14 @@
 """Personal short links: where a token leads to, and how often it was opened.
 
-A link leads to the member's card, or to the address that is stored with its run: nothing that whoever opens it sends
-along decides where to.
+A link leads to the member's card, to the question how likely they are to recommend the shop, or to the address that is
+stored with its run: nothing that whoever opens it sends along decides where to.
 """
 
 import re
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, literal_column, select
+from sqlalchemy import bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from app.db.campaigns import CampaignRecipient, CampaignRun, ClickKind, LinkClick
@@ -19,6 +19,7 @@ from app.services.context import Context
 from app.services.errors import Refused
 
 TO_CARD = "card"
+TO_SURVEY = "survey"
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{10}")
 _FIND = Lookup(
     select(
@@ -26,6 +27,8 @@ _FIND = Lookup(
         CampaignRun.content.op("->>")(literal_column("'link'")),
         MemberCard.id,
         MemberCard.link_generation,
+        MemberCard.member_id,
+        or_(MemberCard.renewed_at.is_(None), CampaignRecipient.handed_at > MemberCard.renewed_at),
     )
     .join(CampaignRun, CampaignRun.id == CampaignRecipient.run_id)
     .join(MemberCard, MemberCard.member_id == CampaignRecipient.member_id)
@@ -35,19 +38,23 @@ _FIND = Lookup(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a link leads: an https address, or the member's card, whose page `card_token` opens."""
+    """Where a link leads: an https address, or the member's card, whose page `card_token` opens, or, with
+    `surveyed_id`, this member's question."""
 
     recipient_number: int
     address: str
     card_token: str
+    surveyed_id: UUID | None = None
 
 
 def find(ctx: Context, token: str) -> Target:
     """Where this token leads. Raises Refused (404) for one that leads nowhere, OperationalError without a database."""
     row = _FIND.first(ctx.engine, token=token) if _TOKEN.fullmatch(token) else None
-    number, link, card_id, generation = row or (0, "", None, 0)
-    if link == TO_CARD and card_id is not None:
+    number, link, card_id, generation, member_id, is_current = row or (0, "", None, 0, None, False)
+    if link == TO_CARD and card_id is not None and is_current:
         return Target(number, "", ctx.derived_token("card-link", card_id, generation))
+    if link == TO_SURVEY:
+        return Target(number, "", "", member_id)
     if link and link.startswith("https://"):
         return Target(number, link, "")
     raise unknown_link()

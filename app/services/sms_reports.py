@@ -66,7 +66,9 @@ def ask(ctx: Context, _task_id: UUID, until: float) -> bool:
 def look_for(ctx: Context, message_id: UUID) -> None:
     """Have the SMS channel find out at the provider what became of this one, as it does with its own."""
     with ctx.sessions.begin() as session:
-        message = session.get_one(SmsMessage, message_id, with_for_update=True)
+        message = session.get(SmsMessage, message_id, with_for_update=True)
+        if message is None:  # a campaign's try that was forgotten meanwhile
+            return
         message.ask_at = None
         if message.state in _IN_DOUBT and message.program_id is not None:
             outbox.announce(session, Channel.SMS, message.program_id, message.id, clock.now())

@@ -21,7 +21,9 @@ from app.db.programs import Program
 from app.logs import log
 from app.services import (
     campaign_messages,
+    card_links,
     credit_sms,
+    nps_sms,
     one_time_codes,
     outbox,
     sms_gate,
@@ -108,17 +110,21 @@ def body_of(ctx: Context, session: Session, message: SmsMessage, *, hide_link: b
         return credit_sms.body(ctx, session, program, message, hide_code=hide_link)
     if message.template == sms_texts.CAMPAIGN:
         return campaign_messages.body(ctx, session, program, message, hide_link=hide_link)
-    link = sms_texts.HIDDEN_LINK if hide_link else _link(ctx, session, message.member_id)
+    if message.template == sms_texts.NPS:
+        return nps_sms.body(ctx, session, program, message, hide_link=hide_link)
+    link = sms_texts.HIDDEN_LINK if hide_link else _link(ctx, session, message)
     given = {"program": program.name, "contact": program.contact_text.split("\n")[0], "link": link}
-    if message.template == sms_texts.ONE_TIME:
+    if message.template in (sms_texts.ONE_TIME, sms_texts.ERASE_CODE):
         given["code"] = sms_texts.HIDDEN_CODE if hide_link else one_time_codes.of_message(ctx, session, message.params)
     return sms_texts.render(message.template, message.language, given | message.params)
 
 
-def _link(ctx: Context, session: Session, member_id: UUID | None) -> str:
-    card = session.scalars(select(MemberCard).where(MemberCard.member_id == member_id)).one_or_none()
+def _link(ctx: Context, session: Session, message: SmsMessage) -> str:
+    card = session.scalars(select(MemberCard).where(MemberCard.member_id == message.member_id)).one_or_none()
     if card is None:
         return ""
+    if message.template == sms_texts.FRESH_LINK:
+        return card_links.fresh(ctx, card, message.params)
     return f"{ctx.settings.base_url}/c/{ctx.derived_token('card-link', card.id, card.link_generation)}"
 
 
@@ -133,6 +139,10 @@ def begin(ctx: Context, message_id: UUID) -> Attempt | Held | None:
         if message is None or message.state not in _IN_OUR_HANDS:
             return None
         in_doubt = message.state is not State.QUEUED
+        if not message.phone.startswith("+"):  # whose it is was erased, or is forgotten
+            if not in_doubt:
+                _refuse(message, Reason.ERASED)
+            return None
         if not in_doubt and message.template == sms_texts.CREDIT and credit_sms.is_over(session, message):
             _refuse(message, Reason.OUTDATED)
             return None

@@ -40,23 +40,35 @@ _AN_HOUR = parse("5 per hour")
 _PROOF = re.compile(r"([0-9a-f]{8,12})-([0-9a-f]{64})")
 
 
-def make(ctx: Context, actor: Actor, member_id: UUID) -> str:
-    """A proof, in the actor's hands only, for this member from now on. For whoever has seen the member's card."""
+def make(ctx: Context, actor: Actor, member_id: UUID, reward_id: UUID | None = None) -> str:
+    """A proof, in the actor's hands only, for this member from now on. For whoever has seen the member's card; with
+    `reward_id` for this reward alone, for whoever has seen its coupon: people pass coupons on."""
     moment = format(int(clock.now().timestamp()), "x")
-    return f"{moment}-{_signature(ctx, actor, member_id, moment)}"
+    return f"{moment}-{_signature(ctx, actor, member_id, moment, reward_id)}"
 
 
-def is_valid(ctx: Context, actor: Actor, member_id: UUID, proof: str) -> bool:
+def is_valid(ctx: Context, actor: Actor, member_id: UUID, proof: str, reward_id: UUID | None = None) -> bool:
+    """Whether this proof lets the actor spend what is the member's; with `reward_id` also one for this reward alone."""
     found = _PROOF.fullmatch(proof)
     if found is None:
         return False
-    if not hmac.compare_digest(found[2], _signature(ctx, actor, member_id, found[1])):
+    good = {_signature(ctx, actor, member_id, found[1], only) for only in (None, reward_id)}
+    if not any(hmac.compare_digest(found[2], signature) for signature in good):
         return False
     return clock.now() - datetime.fromtimestamp(int(found[1], 16), UTC) < LASTS
 
 
-def require(ctx: Context, actor: Actor, member: Member, *, proof: str = "", card_code: str = "") -> None:
-    """Let the actor spend what is the member's, if there is proof. Raises Refused: proof-needed, proof-not-valid."""
+def require(
+    ctx: Context,
+    actor: Actor,
+    member: Member,
+    *,
+    proof: str = "",
+    card_code: str = "",
+    reward_id: UUID | None = None,
+) -> None:
+    """Let the actor spend what is the member's, or use this reward, if there is proof. Raises Refused: proof-needed,
+    proof-not-valid."""
     if not proof and not card_code:
         raise Refused(
             "proof-needed",
@@ -64,7 +76,7 @@ def require(ctx: Context, actor: Actor, member: Member, *, proof: str = "", card
             status=403,
         )
     shown = bool(card_code) and card_codes.read(card_code) == member.card.code
-    if not shown and not is_valid(ctx, actor, member.id, proof):
+    if not shown and not is_valid(ctx, actor, member.id, proof, reward_id):
         raise Refused(
             "proof-not-valid",
             N_("This proof has run out or is another customer's. Scan the card, or send a new code to the phone."),
@@ -72,17 +84,21 @@ def require(ctx: Context, actor: Actor, member: Member, *, proof: str = "", card
         )
 
 
-def send(ctx: Context, actor: Actor, member_id: UUID) -> datetime:
+def send(ctx: Context, actor: Actor, member_id: UUID, *, template: str = sms_texts.ONE_TIME) -> datetime:
     """Send the member a one-time code, which the actor can then confirm; return when it is over.
 
-    While a code lives it is sent once more, and lives on.
+    While a code lives it is sent once more, and lives on. With another `template` it is not for spending: then it also
+    goes to who is blocked or has left.
 
     Raises Refused: member-not-found, member-blocked, member-left, too-many-tries, limiter-down.
     """
     now = clock.now()
     with ctx.sessions.begin() as session:
         # The member's lock makes one live code of two that are asked for at once.
-        member = usable(session, actor, Member.id == member_id)
+        if template == sms_texts.ONE_TIME:
+            member = usable(session, actor, Member.id == member_id)
+        else:
+            member = fetch(session, actor, Member.id == member_id, lock=True)
         limits.spend(ctx, _AGAIN, "one-time-code", str(member.id), str(actor.scope), when_down=WhenDown.REFUSE)
         limits.spend(ctx, _AN_HOUR, "one-time-code", str(member.id), when_down=WhenDown.REFUSE)
         row = session.scalars(_live(actor, member_id, now).with_for_update()).one_or_none()
@@ -102,7 +118,7 @@ def send(ctx: Context, actor: Actor, member_id: UUID) -> datetime:
             session.get_one(Program, actor.program_id),
             member.phone,
             language=member.language,
-            template=sms_texts.ONE_TIME,
+            template=template,
             params={one_time_codes.PARAM: str(row.id)},
             member_id=member.id,
         )
@@ -184,5 +200,6 @@ def _plain(typed: str) -> str:
     return "".join(char for char in ascii_digits(typed[:40]) if char.isalnum())
 
 
-def _signature(ctx: Context, actor: Actor, member_id: UUID, moment: str) -> str:
-    return ctx.keyed_hash("spending-proof", f"{actor.scope}:{member_id}:{moment}")
+def _signature(ctx: Context, actor: Actor, member_id: UUID, moment: str, reward_id: UUID | None = None) -> str:
+    only = f":{reward_id}" if reward_id else ""
+    return ctx.keyed_hash("spending-proof", f"{actor.scope}:{member_id}:{moment}{only}")

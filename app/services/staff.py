@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from app.services import limits
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
-from app.services.forms import FormReader
+from app.services.forms import FormReader, chosen_id
 from app.services.views import StaffView
 
 SHORTEST_PASSWORD = 10
@@ -209,7 +209,7 @@ def _check_password(reader: FormReader, field: str, password: str) -> None:
 def _fits(password_hash: str, password: str) -> bool:
     try:
         return _hasher.verify(password_hash, password[:LONGEST_PASSWORD])
-    except VerificationError:
+    except (VerificationError, InvalidHashError):  # a load without passwords leaves none, which nothing fits
         return False
 
 
@@ -248,12 +248,15 @@ def _taken() -> Refused:
 
 
 def own_location(session: Session, actor: Actor, text: str) -> UUID | None:
-    """The chosen location's id; None for no choice, or one that is not of this programme."""
-    try:
-        location = session.get(Location, UUID(text)) if text else None
-    except ValueError:
+    """The chosen location's id; None for no choice. Raises InvalidForm for one that is not of this programme."""
+    if not text:
         return None
-    return location.id if location is not None and location.program_id == actor.program_id else None
+    chosen = chosen_id(text)
+    location = session.get(Location, chosen) if chosen else None
+    if location is None or location.program_id != actor.program_id:
+        unknown = Refused("location-not-found", N_("There is no such location."), field="location_id", status=404)
+        raise InvalidForm({"location_id": unknown})
+    return location.id
 
 
 def staff_view(person: Staff) -> StaffView:

@@ -70,7 +70,7 @@ def _member(session: Session, token: str, *, lock: bool = False) -> Member:
         .where(CampaignRecipient.token == token)
     )
     if lock:
-        query = query.with_for_update(of=Member)
+        query = query.with_for_update(of=Member, key_share=True)
     member = session.scalars(query).unique().one_or_none()
     if member is None:
         raise unknown_link()

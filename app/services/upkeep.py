@@ -5,18 +5,30 @@ import time
 from datetime import timedelta
 
 from sqlalchemy import delete, select, tuple_
-from sqlalchemy.exc import OperationalError
 
 from app import clock
 from app.db.credit import Credit
 from app.db.ledger import SavedAnswer
-from app.db.people import Member
 from app.db.programs import Program
-from app.logs import log
-from app.services import campaign_planning, classing, credit_codes, credit_policies, purchase_book, sms_reports
+from app.services import (
+    birthday_stamps,
+    bonus_warnings,
+    campaign_planning,
+    classing,
+    credit_codes,
+    credit_policies,
+    erased_wallets,
+    purchase_book,
+    retention,
+    reward_reminders,
+    sms_reports,
+    tier_work,
+    warranty_reminders,
+)
 from app.services.context import Actor, Context
-from app.services.ledger_book import LAPSING, announce, lapse_credit, occasion, settle
-from app.services.members import fetch
+from app.services.ledger_book import occasion
+from app.services.night_settling import settle_lapsed
+from app.services.settling import LAPSING, lapse_credit
 
 BATCH = 100
 # The relay has doorbells to ring between the chores, even on the day when a million members' stamps lapse.
@@ -29,52 +41,30 @@ STRANGERS_AT_A_TIME = 1000
 
 def run(ctx: Context, seconds: float = SECONDS_AT_A_TIME) -> bool:
     """The chores that are due, for about so long. True when all are done."""
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
+    until = begun + seconds
     campaign_planning.plan_due(ctx)
     classing.plan_nights(ctx)
     credit_policies.plan_due(ctx)
     sms_reports.wake(ctx)
-    while settle_lapsed(ctx, until) or lapse_group_credit(ctx):
-        if time.monotonic() >= until:
-            return False
+    half = begun + seconds / 2  # the rest has its turn on a night when everybody's stamps lapse, too
+    while more := settle_lapsed(ctx, half) or lapse_group_credit(ctx):
+        if time.monotonic() >= half:
+            break
     done = (
+        not more,
         forget_strangers(ctx),
         forget_answers(ctx) < ANSWERS_AT_A_TIME,
         credit_codes.free_rested(ctx) == 0,
+        not birthday_stamps.give_due(ctx, until),
+        not tier_work.review_due(ctx, until),
+        not bonus_warnings.warn_due(ctx, until),
+        not reward_reminders.remind_due(ctx, until),
+        warranty_reminders.remind(ctx),
+        retention.run(ctx, until),
+        erased_wallets.forget(ctx),
     )
     return all(done)
-
-
-def settle_lapsed(ctx: Context, until: float) -> bool:
-    """Close what lapsed for up to BATCH members, and tell their cards. True when there may be more to close.
-
-    Each member is a transaction of its own, so that no till waits long; none is begun after `until` (time.monotonic).
-    One that can't be closed is left to the next time, and stops nobody else.
-    """
-    now = clock.now()
-    with ctx.sessions() as session:
-        due = session.execute(
-            select(Member.id, Member.program_id)
-            .where(Member.next_expiry_at <= now)
-            .order_by(Member.next_expiry_at)
-            .limit(BATCH)
-        ).all()
-    closed = 0
-    for member_id, program_id in due:
-        if closed and time.monotonic() >= until:
-            return True
-        try:
-            with ctx.sessions.begin() as session:
-                program = session.get_one(Program, program_id)
-                member = fetch(session, Actor(program_id), Member.id == member_id, lock=True)
-                if settle(session, member, now):
-                    announce(session, program, member, now, silent=True)
-            closed += 1
-        except OperationalError:
-            raise  # the database is away, for all of them
-        except Exception:
-            log().error("upkeep.not_settled", member_id=str(member_id), exc_info=True)
-    return closed > 0 and len(due) == BATCH
 
 
 def lapse_group_credit(ctx: Context) -> bool:
