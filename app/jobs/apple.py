@@ -1,4 +1,4 @@
-"""The Apple channel: push every phone that holds a changed card."""
+"""The Apple channel: push every phone that holds a changed card or coupon."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ from passes.apple.push import Push, Result, Verdict
 
 
 def push_phones(context: Context, clients: PushClients, rows: Sequence[Claimed]) -> list[Outcome]:
-    """Push the phones of these cards, all at once. No transaction is open meanwhile.
+    """Push the phones of these cards and coupons, all at once. No transaction is open meanwhile.
 
     A card whose phones were not all reached is pushed again whole: a push says only 'look', so a second one is
     harmless.
     """
     targets = apple_devices.targets(context, [row.subject_id for row in rows])
     urgent = {row.subject_id: row.notify for row in rows}
-    pushes = [Push(target.push_token, target.pass_type, 10 if urgent[target.card_id] else 5) for target in targets]
+    pushes = [Push(target.push_token, target.pass_type, 10 if urgent[target.subject_id] else 5) for target in targets]
     results = clients.send(pushes)
-    by_card = defaultdict(list)
+    by_subject = defaultdict(list)
     for target, result in zip(targets, results, strict=True):
-        by_card[target.card_id].append(result)
+        by_subject[target.subject_id].append(result)
         if result.verdict in (Verdict.UNREGISTERED, Verdict.BAD_TOKEN):
             if result.verdict is Verdict.BAD_TOKEN:
                 log().warning("apple.bad_token", device=str(target.device_id), reason=result.reason)
             apple_devices.prune(context, target.push_token, result.timestamp)
-    return [_outcome(row, by_card[row.subject_id]) for row in rows]
+    return [_outcome(row, by_subject[row.subject_id]) for row in rows]
 
 
 def _outcome(row: Claimed, results: list[Result]) -> Outcome:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.jobs.google_coupons import put_coupons
 from app.jobs.outcome import Outcome
-from app.services import google_cards, google_messages
+from app.services import google_cards, google_coupons, google_describing, google_messages
 from app.services.context import Context
-from app.services.google_cards import Described
+from app.services.google_describing import Described
 from app.services.outbox import Claimed
 from passes.google import outcome as google
 from passes.google.client import LARGEST_BATCH, GoogleWallet, MessagePut, ObjectPut
@@ -32,13 +33,17 @@ def deliver(context: Context, rows: Sequence[Claimed]) -> list[Outcome]:
 
 
 def put_objects(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed]) -> list[Outcome]:
-    """Send these cards as they are now, in batches. No transaction is open meanwhile.
+    """Send these cards and coupons as they are now, in batches. No transaction is open meanwhile.
 
     A card notifies when its news is worth it and its quota of the last 24 hours is not used up; else it is silent.
     """
     outcomes: list[Outcome] = []
-    ready = list(rows)
-    for program_id in sorted({row.program_id for row in rows}):
+    coupons = google_coupons.among(context, [row.subject_id for row in rows])
+    if coupons:
+        done_coupons = put_coupons(context, wallet, [row for row in rows if row.subject_id in coupons])
+        outcomes += [_outcome(row, done_coupons[row.subject_id]) for row in rows if row.subject_id in coupons]
+    ready = [row for row in rows if row.subject_id not in coupons]
+    for program_id in sorted({row.program_id for row in ready}):
         done = google_cards.ensure_class(context, wallet, program_id)
         if not done.delivered:
             outcomes += [_outcome(row, done) for row in ready if row.program_id == program_id]
@@ -58,7 +63,7 @@ def put_objects(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed])
 def _put_batch(context: Context, wallet: GoogleWallet, rows: Sequence[Claimed]) -> list[google.Outcome]:
     """What became of each of these rows, whose programmes Google knows."""
     ids = [row.subject_id for row in rows]
-    described, messages = google_cards.describe(context, ids), google_messages.waiting(context, ids)
+    described, messages = google_describing.describe(context, ids), google_messages.waiting(context, ids)
     sent = [(row, described[row.subject_id]) for row in rows if _can_be_sent(described.get(row.subject_id))]
     answers = wallet.put_objects([_put(row, card, row.subject_id in messages) for row, card in sent])
     results: dict[UUID, google.Outcome] = {}

@@ -10,10 +10,16 @@ from app.services import (
     classing,
     credit_granting,
     credit_policies,
+    google_voiding,
+    nps,
+    nps_asking,
     outbox,
+    referral_work,
+    referrals,
     register_import,
     register_work,
     sms_reports,
+    tier_work,
 )
 from app.services.context import Context
 from app.services.outbox import Claimed
@@ -26,8 +32,12 @@ KINDS: dict[str, Slice] = {
     campaign_planning.CHOOSE: campaign_choosing.choose,
     classing.KIND: classing.work,
     credit_policies.KIND: credit_granting.work,
+    google_voiding.KIND: google_voiding.void,
+    nps.TASK: nps_asking.bring,
+    referrals.TASK: referral_work.work,
     register_import.KIND: register_work.work,
     sms_reports.KIND: sms_reports.ask,
+    tier_work.KIND: tier_work.work,
 }
 
 
