@@ -6,8 +6,8 @@ from flask import Blueprint, Response, abort, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from app.logs import log
-from app.services import apple_devices, apple_passes, limits
-from app.services.card_state import CardState
+from app.services import apple_devices, apple_serials, limits
+from app.services.apple_serials import Held
 from app.services.errors import Refused
 from app.web import apple_door
 from app.web.access import ctx, public
@@ -25,17 +25,17 @@ _DEVICE = "/devices/<string:device>/registrations/<string:pass_type>"
 @public
 def register(device: str, pass_type: str, serial: str) -> Response:
     """201 for a new registration, 200 for one that was there (its push token may be new), 401."""
-    card = _card(pass_type, serial)
+    held = _held(pass_type, serial)
     token = _json(_LONGEST_BODY).get("pushToken")
     if not (isinstance(token, str) and 0 < len(token) <= 200 and token.isalnum()) or len(device) > 120:
         return Response(status=400)
-    return Response(status=201 if apple_devices.register(ctx(), card, device, token) else 200)
+    return Response(status=201 if apple_serials.register(ctx(), held, device, token) else 200)
 
 
 @blueprint.delete(f"{_DEVICE}/<string:serial>")
 @public
 def unregister(device: str, pass_type: str, serial: str) -> Response:
-    apple_devices.unregister(ctx(), _card(pass_type, serial), device)
+    apple_serials.unregister(ctx(), _held(pass_type, serial), device)
     return Response(status=200)
 
 
@@ -54,7 +54,7 @@ def changed(device: str, pass_type: str) -> Response:
 @public
 def current(pass_type: str, serial: str) -> Response:
     """The card as it is now; 304 when the phone has it. Most phones are answered by app.web.apple_door, before this."""
-    found = apple_passes.fetch(ctx(), _card(pass_type, serial), request.if_modified_since)
+    found = apple_serials.fetch(ctx(), _held(pass_type, serial), request.if_modified_since)
     return Response(found.content, 304 if found.content is None else 200, apple_door.headers(found))
 
 
@@ -81,10 +81,10 @@ def _refused(error: Refused) -> Response:
     return Response(status=error.status)
 
 
-def _card(pass_type: str, serial: str) -> CardState:
-    """The card that the request's token opens. A wrong token is 401, whether or not there is such a card."""
+def _held(pass_type: str, serial: str) -> Held:
+    """What the request's token opens. A wrong token is 401, whether or not there is such a card or coupon."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    found = apple_devices.authenticated(ctx(), pass_type, serial, token.strip() if scheme == "ApplePass" else "")
+    found = apple_serials.authenticated(ctx(), pass_type, serial, token.strip() if scheme == "ApplePass" else "")
     if found is None:
         abort(401)
     return found

@@ -10,21 +10,20 @@ from app.db.people import MemberStatus
 from app.i18n import Money
 from app.loyalty.card_codes import grouped
 from app.loyalty.credit import day_of, last_day
-from app.services import apple_passes, cards, google_cards, limits, members
+from app.services import apple_passes, card_tier, card_visits, cards, google_cards, limits, members, nps, staying
 from app.services.cards import OpenedCard
 from app.services.views import CreditView
+from app.web import device_mark
 from app.web.access import ctx, public
-from app.web.brand import brand_colors, stamps_picture
+from app.web.brand import brand_colors, counted_picture, stamps_picture
 from app.web.card_link import keep_private, opened_by
 from app.web.language import prefer, text
 from app.web.qr import qr_svg
+from app.web.rewards import of_card
 from passes.apple.package import MIME_TYPE
 
 blueprint = Blueprint("card", __name__, url_prefix="/c")
 blueprint.after_request(keep_private)
-
-# Safari on an iPad says that it is a Mac.
-_APPLE = ("iPhone", "iPad", "iPod", "Macintosh")
 
 
 @blueprint.get("/<token>")
@@ -32,6 +31,7 @@ _APPLE = ("iPhone", "iPad", "iPod", "Macintosh")
 def page(token: str) -> Response:
     opened = _opened(token)
     member, program = opened.member, opened.program
+    device_mark.note(program, member)
     content = render_template(
         "card/page.html",
         token=token,
@@ -40,19 +40,20 @@ def page(token: str) -> Response:
         history=opened.history,
         active=member.status is MemberStatus.ACTIVE,
         have=min(member.stamps, program.stamps_needed),
-        rewards=[
-            (reward, last_day(reward.expires_at, program.time_zone) if reward.expires_at else None)
-            for reward in member.rewards
-        ],
+        **of_card(program, member),
         credits=[_shown_credit(credit, program.time_zone) for credit in member.credits],
         codes=opened.codes,
         smallest_purchase=Money(program.smallest_purchase_minor, program.currency),
-        colors=brand_colors(program),
-        stamps=stamps_picture(program, member.stamps),
+        colors=brand_colors(card_tier.dressed(program, member)),
+        stamps=stamps_picture(card_tier.dressed(program, member), member.stamps),
+        tier_fields=card_tier.front(text(), program, member),
+        tier_notes=card_tier.back(text(), program, member),
+        further=[(shown, counted_picture(program, shown)) for shown in member.further_stamps],
         qr=qr_svg(member.card_code, text().gettext("QR code of your card")),
         code=grouped(member.card_code),
-        own_wallet=_own_wallet(),
-        google=google_cards.is_on(ctx()),
+        visits=card_visits.shown(ctx(), text(), program, member),
+        erased_on=staying.erased_on(ctx(), member),
+        asks=member.status is MemberStatus.ACTIVE and nps.may_ask(ctx(), program, member.id),
     )
     response = Response(content)
     response.vary.add("User-Agent")
@@ -63,14 +64,6 @@ def _shown_credit(credit: CreditView, time_zone: str) -> tuple[CreditView, date 
     """A credit with its first day, if that is still to come, and its last."""
     first = day_of(credit.valid_from, time_zone) if credit.valid_from > clock.now() else None
     return credit, first, last_day(credit.expires_at, time_zone)
-
-
-def _own_wallet() -> str:
-    """The wallet of the device that asks, apple or google; empty when it has none, or does not say."""
-    device = request.user_agent.string
-    if any(name in device for name in _APPLE):
-        return "apple"
-    return "google" if "Android" in device else ""
 
 
 @blueprint.get("/<token>/apple.pkpass")

@@ -105,10 +105,18 @@ def stacked(
 
 
 def lines(
-    series: Sequence[Sequence[Value]], names: Sequence[str], *, numbers: Sequence[str] = (), rtl: bool = False
+    series: Sequence[Sequence[Value | None]],
+    names: Sequence[str],
+    *,
+    numbers: Sequence[str] = (),
+    top: int = 0,
+    rtl: bool = False,
 ) -> Drawing:
-    """One line a series over the weeks, all on the same scale. `names` of the weeks; `numbers`: see `ticks`."""
-    top = top_of(max((value for values in series for value in values), default=0))
+    """One line a series over the weeks, all on the same scale. `names` of the weeks; `numbers`: see `ticks`.
+
+    A week whose value is None has no point. `top`: where the axis ends; 0 is where it has to.
+    """
+    top = top or top_of(max((value for values in series for value in values if value is not None), default=0))
     step = (WIDTH - _AXIS) / max(len(names), 1)
     drawn = []
     for number, values in enumerate(series):
@@ -118,6 +126,7 @@ def lines(
                 _rounded(_PLOT_TOP + _PLOT_HEIGHT - _length(value, top, _PLOT_HEIGHT)),
             )
             for place, value in enumerate(values)
+            if value is not None
         )
         drawn.append(Line(points, number % SERIES))
     return _plot(top, names, numbers, rtl, lines=tuple(drawn))

@@ -9,17 +9,23 @@ from app.web import (
     api,
     apple,
     apple_door,
+    bonus_words,
     card,
+    coupons,
+    fresh,
     google,
     health,
     home,
     join,
     language,
     links,
+    nps,
     observe,
     office,
     own,
+    own_keeping,
     poster,
+    privacy,
     refusals,
     security,
     sms,
@@ -42,11 +48,33 @@ def create_app(context: Context) -> Flask:
     refusals.install(app)
     app.jinja_env.globals.update(
         asset=assets.address,
+        bonus_amount=bonus_words.amount,
+        bonus_kind=bonus_words.kind,
         current_staff=current_staff,
         once_key=lambda: secrets.token_urlsafe(16),
         settings=context.settings,
     )
-    for module in (home, health, staff, join, card, own, links, till, office, poster, api, apple, google, sms):
+    for module in (
+        home,
+        health,
+        staff,
+        join,
+        card,
+        coupons,
+        own,
+        own_keeping,
+        fresh,
+        privacy,
+        links,
+        nps,
+        till,
+        office,
+        poster,
+        api,
+        apple,
+        google,
+        sms,
+    ):
         app.register_blueprint(module.blueprint)
     app.wsgi_app = apple_door.Door(app, context)  # type: ignore[method-assign]
     return app

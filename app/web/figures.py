@@ -52,6 +52,21 @@ def lines_of_weeks(table: Table, weeks: Sequence[date], series: Sequence[Sequenc
     return Figure(table, drawing, table.columns[1 : 1 + len(series)], words)
 
 
+def line_of_scores(table: Table, weeks: Sequence[date], scores: Sequence[int | None]) -> Figure:
+    """One line of figures between -100 and 100, with no point where there is none."""
+    raised = [None if score is None else score + 100 for score in scores]
+    numbers = [text().number(number) for number in (-100, 0, 100)]
+    drawing = charts.lines([raised], _days(weeks), numbers=numbers, top=200, rtl=_rtl())
+    newest = next((score for score in reversed(scores) if score is not None), None)
+    words = text().gettext(
+        "From the week of %(first)s to that of %(last)s. The newest figure: %(newest)s.",
+        first=weeks[0],
+        last=weeks[-1],
+        newest=shown(newest),
+    )
+    return Figure(table, drawing, table.columns[1:2], words)
+
+
 def _about(weeks: Sequence[date], most: int | Money) -> str:
     words = text()
     return words.gettext(

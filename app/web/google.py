@@ -27,6 +27,12 @@ def logo(name: str) -> Response:
     return _picture(pictures.logo_picture(ctx(), name))
 
 
+@blueprint.get("/coupon/<string:name>.png")
+@public
+def coupon(name: str) -> Response:
+    return _picture(pictures.coupon_picture(ctx(), name))
+
+
 @blueprint.post("/callback")
 @public
 def hear() -> Response:

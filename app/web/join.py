@@ -7,12 +7,26 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.i18n import LANGUAGES, N_
-from app.services import consents, join_codes, limits, members, messages, programs
+from app.services import (
+    consents,
+    fresh_links,
+    join_codes,
+    join_rules,
+    limits,
+    members,
+    messages,
+    programs,
+    referral_links,
+    referral_rules,
+    referral_words,
+)
 from app.services.context import Actor
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import FormReader
 from app.services.members import JoinRequest
 from app.services.programs import ProgramView
+from app.web import asked as asking
+from app.web import device_mark
 from app.web.access import ctx, public
 from app.web.brand import brand_colors, stamps_picture
 from app.web.language import prefer, text
@@ -29,7 +43,8 @@ _ISOLATE, _ISOLATE_END, _SPACE = "\u2066", "\u2069", "\u00a0"
 @public
 def form(slug: str) -> str:
     program = _opened(slug)
-    return _page(program, {"via": members.channel_tag(request.args.get("via", ""))}, {})
+    came = {"via": members.channel_tag(request.args.get("via", "")), "friend": request.args.get("friend", "")[:60]}
+    return _page(program, came, {})
 
 
 @blueprint.post("/join/<slug>")
@@ -67,7 +82,10 @@ def send_link(slug: str) -> str | tuple[str, int]:
     limits.spend(ctx(), limits.JOIN, "join", request.remote_addr or "")
     typed = request.form.get("phone", "")
     try:
-        messages.send_link_again(ctx(), program.id, typed)
+        if request.form.get("stop_old") == "on":
+            fresh_links.ask(ctx(), program.id, typed)
+        else:
+            messages.send_link_again(ctx(), program.id, typed)
     except InvalidForm as invalid:
         return _lost_page(program, request.form, invalid.errors), 422
     return _sent(program, _in_one_piece(masked(normalise(typed, program.country))), again=True)
@@ -98,8 +116,8 @@ def _wordings(program: ProgramView) -> dict[str, str]:
 
 def _read(program: ProgramView) -> JoinRequest:
     """What was typed. Raises InvalidForm for everything that is wrong at once."""
-    reader = FormReader(request.form)
-    birth_date = reader.day("birth_date")
+    reader, asked = FormReader(request.form), join_rules.get(ctx(), program.id)
+    told = asking.told(asked, reader)
     wordings = _wordings(program)
     agreed = {purpose: wording for purpose, wording in wordings.items() if request.form.get(purpose) == "on"}
     if "terms" not in agreed:
@@ -108,16 +126,15 @@ def _read(program: ProgramView) -> JoinRequest:
         agreed["terms"] = f"{wordings['terms']}\n\n{program.terms_text}".strip()[:_LONGEST_WORDING]
     typed = JoinRequest(
         phone=request.form.get("phone", ""),
-        name=request.form.get("name", ""),
-        email=request.form.get("email", ""),
-        birth_date=birth_date,
-        city=request.form.get("city", ""),
         language=text().language,
         via=request.form.get("via", ""),
         consents=agreed,
+        referral=request.form.get("friend", ""),
+        mark=device_mark.of_joining(program),
+        **told,
     )
     if reader.errors:
-        raise InvalidForm(members.faults(typed, program.country) | reader.errors)
+        raise InvalidForm(members.faults(typed, program.country, asked, needed=True) | reader.errors)
     return typed
 
 
@@ -157,9 +174,20 @@ def _page(program: ProgramView, typed: Mapping[str, str], errors: dict[str, Refu
         stamps=stamps_picture(program, program.join_stamps),
         texting=_texting(program, typed.get("via", "")),
         wordings=_wordings(program),
+        asked=join_rules.get(ctx(), program.id),
+        invited=_invited(program, typed.get("friend", "")),
         form=typed,
         errors={field: refusal.text(text()) for field, refusal in errors.items()},
     )
+
+
+def _invited(program: ProgramView, code: str) -> list[str]:
+    """What somebody who comes by a friend's link reads: the owner's words, and what they get."""
+    rules = referral_rules.of_view(ctx(), program)
+    if not rules.active or not referral_links.read(code):
+        return []
+    promise = referral_words.promise(text(), rules, referral_rules.choices(ctx(), program.id))
+    return [words for words in (rules.invitation(text().language, program.language), promise) if words]
 
 
 def _sent(program: ProgramView, phone: str, *, again: bool = False) -> str:

@@ -1,11 +1,11 @@
-"""The links in messages: `/l/` leads on, and counts; `/u/` ends the offers."""
+"""The links in messages: `/l/` leads on, and counts; `/u/` ends the offers; `/r/` is a member's link for friends."""
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import clock
-from app.services import consents, limits, link_visitors, short_links, unsubscribing
+from app.services import consents, limits, link_visitors, nps, referral_links, short_links, unsubscribing
 from app.services.clicks import Click, ClickCounter
 from app.services.unsubscribing import Subscription
 from app.web.access import ctx, public
@@ -16,6 +16,7 @@ from app.web.language import prefer, text
 blueprint = Blueprint("links", __name__)
 blueprint.after_request(keep_private)
 _MISSES = "short-link"
+FRIENDS = "friend"  # the join channel
 
 
 @blueprint.record_once
@@ -36,8 +37,20 @@ def follow(token: str) -> AnyResponse:
     target = opened_by(short_links.find, token, limit_name=_MISSES)
     found = link_visitors.visitor(request.method, dict(request.headers))
     click_counter().note(Click(target.recipient_number, found.kind, clock.now()))
-    address = target.address or url_for("card.page", token=target.card_token)
+    if target.surveyed_id is not None:
+        address = url_for("nps.page", token=nps.token_for(ctx(), target.surveyed_id, nps.CAMPAIGN))
+    else:
+        address = target.address or url_for("card.page", token=target.card_token)
     return Response(status=302, headers={"Location": address, "Cache-Control": "no-store"})
+
+
+@blueprint.get("/r/<code>")
+@public
+def friend(code: str) -> AnyResponse:
+    """To the join page, which then knows whose link it was. It is not said to the friend, nor is anything else."""
+    invitation = opened_by(referral_links.find, code, limit_name=_MISSES)
+    referral = invitation.code or None
+    return redirect(url_for("join.form", slug=invitation.program.slug, via=FRIENDS, friend=referral))
 
 
 @blueprint.get("/u/<token>")

@@ -10,14 +10,16 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import clock
 from app.i18n import N_
-from app.services import consents, limits, own_data, own_page
+from app.services import consents, limits, nps, nps_rules, own_data, own_page, usual, warranties
 from app.services.errors import InvalidForm, Refused
 from app.services.own_page import OwnPage
+from app.web import device_mark, refer
 from app.web.access import ctx, public
 from app.web.brand import brand_colors
 from app.web.card_link import keep_private, opened_by
 from app.web.language import prefer, text
 from app.web.qr import qr_svg
+from app.web.rewards import of_card
 from sms.phones import shown
 
 blueprint = Blueprint("own", __name__, url_prefix="/c/<token>/me")
@@ -33,14 +35,14 @@ _HEARD = {consents.OFFERS_BY_SMS: N_("Offers by SMS"), consents.OFFERS_BY_EMAIL:
 @blueprint.get("")
 @public
 def page(token: str) -> str:
-    opened = _opened(token)
-    return _page(token, opened, own_page.as_typed(opened.member), {})
+    opened = own_opened(token)
+    return _page(token, opened, own_page.as_typed(opened), {})
 
 
 @blueprint.post("/details")
 @public
 def save_details(token: str) -> AnyResponse | tuple[str, int]:
-    opened = _opened(token)
+    opened = own_opened(token)
     limits.spend(ctx(), _CHANGES, "own-page", str(opened.member.id))
     try:
         own_page.save_details(ctx(), token, request.form)
@@ -53,7 +55,7 @@ def save_details(token: str) -> AnyResponse | tuple[str, int]:
 @public
 def hear(token: str, purpose: str) -> AnyResponse:
     """Begin or stop to hear of something: `granted` is 'yes' or not."""
-    opened = _opened(token)
+    opened = own_opened(token)
     limits.spend(ctx(), _CHANGES, "own-page", str(opened.member.id))
     own_page.set_hearing(ctx(), token, purpose, request.form.get("granted") == "yes", text().language)
     return redirect(url_for("own.page", token=token, saved="hear", _anchor="hear"), 303)
@@ -62,36 +64,61 @@ def hear(token: str, purpose: str) -> AnyResponse:
 @blueprint.get("/receipts")
 @public
 def receipts(token: str) -> str:
-    opened = _opened(token)
+    opened = own_opened(token)
     return render_template(
         "own/receipts.html",
         receipts=own_page.receipts_of(ctx(), opened.member),
         history=own_page.history_of(ctx(), opened.member),
+        usual=usual.of_member(ctx(), opened.member.id),
+        warranties=warranties.of_member(ctx(), opened.member.id),
         most=own_page.MOST_SHOWN,
-        **_frame(token, opened),
+        **frame(token, opened),
     )
 
 
 @blueprint.get("/friend")
 @public
 def friend(token: str) -> str:
-    """The way to join, for passing on. It tells nothing of who passes it on."""
-    opened = _opened(token)
-    link = ctx().settings.base_url + url_for("join.form", slug=opened.program.slug, via=FRIENDS)
+    """The way to join, for passing on. It tells nothing of who passes it on.
+
+    Where something is given for friends, it is the member's own link, with what came of it.
+    """
+    opened = own_opened(token)
+    device_mark.note(opened.program, opened.member, at_once=True)
+    referral = refer.shown(opened)
+    link = referral.link or ctx().settings.base_url + url_for("join.form", slug=opened.program.slug, via=FRIENDS)
     return render_template(
         "own/friend.html",
         link=link,
-        message=text().gettext(N_("Here you get the card of %(name)s: %(link)s"), name=opened.program.name, link=link),
+        referral=referral,
+        message=referral.message(link, opened.program),
         qr=qr_svg(link, text().gettext("QR code of the join page")),
-        **_frame(token, opened),
+        **frame(token, opened),
     )
+
+
+@blueprint.post("/survey")
+@public
+def survey(token: str) -> AnyResponse | str:
+    """To the question how likely the member is to recommend the shop, if it is time for one.
+
+    A form of ours may lead to no other site (form-action), so that an owner's own survey is led to by a page.
+    """
+    opened = own_opened(token)
+    limits.spend(ctx(), _CHANGES, "own-page", str(opened.member.id))
+    if not opened.active or not nps.may_ask(ctx(), opened.program, opened.member.id):
+        return redirect(url_for("card.page", token=token), 303)
+    address = url_for("nps.page", token=nps.token_for(ctx(), opened.member.id, nps.PAGE))
+    if nps_rules.of_view(ctx(), opened.program).survey_url:
+        return render_template("own/survey.html", address=address, **frame(token, opened))
+    return redirect(address, 303)
 
 
 @blueprint.get("/data.<form>")
 @public
 def data(token: str, form: str) -> Response:
     """Everything that is kept of the member, as one JSON file or as a ZIP of tables (CSV)."""
-    opened = _opened(token)
+    opened = own_opened(token)
     limits.spend(ctx(), _DOWNLOADS, "own-data", str(opened.member.id))
     file = own_data.packed(ctx(), opened.member, form, text())
     size = file.seek(0, SEEK_END)
@@ -110,14 +137,14 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _opened(token: str) -> OwnPage:
+def own_opened(token: str) -> OwnPage:
     """From here on the page speaks the member's language."""
     opened = opened_by(own_page.opened, token)
     prefer(opened.member.language)
     return opened
 
 
-def _frame(token: str, opened: OwnPage) -> dict[str, object]:
+def frame(token: str, opened: OwnPage) -> dict[str, object]:
     return {
         "token": token,
         "member": opened.member,
@@ -142,5 +169,6 @@ def _page(token: str, opened: OwnPage, typed: Mapping[str, str], errors: dict[st
         saved=request.args.get("saved", ""),
         form=typed,
         errors={field: refusal.text(text()) for field, refusal in errors.items()},
-        **_frame(token, opened),
+        **of_card(opened.program, opened.member),
+        **frame(token, opened),
     )

@@ -1,5 +1,6 @@
 """QR codes as inline SVG: sharp at any size, on screen and in print."""
 
+import io
 from html import escape
 from itertools import groupby
 
@@ -27,3 +28,10 @@ def qr_svg(content: str, label: str) -> Markup:
         f'aria-label="{escape(label)}" shape-rendering="crispEdges">'
         f'<path d="M0 0h{side}v{side}H0z" fill="#fff"/><path d="{"".join(rows)}" fill="#000"/></svg>'
     )
+
+
+def qr_file(content: str, kind: str) -> bytes:
+    """The content as a file for printing: an SVG, or a PNG of 20 pixels a module. `kind`: svg or png."""
+    file = io.BytesIO()
+    segno.make(content, micro=False, error="m").save(file, kind=kind, scale=20, border=QUIET_ZONE)
+    return file.getvalue()

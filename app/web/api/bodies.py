@@ -55,6 +55,7 @@ MESSAGES = {
     "too_long": N_("Send a list of %(max_length)s at most."),
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
     "nul_character": N_("Leave out the NUL character."),
     "card_code_unreadable": NOT_A_CARD_CODE,
     "credit_code_unreadable": N_("This is not a credit code, which has 7 digits. Please type it again."),
@@ -62,6 +63,7 @@ MESSAGES = {
     "wording_missing": N_("Send the wording that the customer agreed to, as text. Leave the field out for no consent."),
     "quantity_unreadable": N_("Send a whole number, or a decimal number as text, for example 0.350."),
     "too_many_members": N_("Send one of card, phone and member_id, or none of them."),
+    "not_one_visitor": N_("Send either card or phone, and not both."),
     "not_one_member": N_("Send either card_code or phone, and not both."),
 }
 

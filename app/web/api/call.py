@@ -11,8 +11,18 @@ CREDIT_ID = "019aaa6e-7446-7b46-89f8-2a3b4c5d6e75"
 ENTRY_ID = "019aaa6e-70a4-7e13-b6c5-9d8e7f6a5b42"
 UNDO_ID = "019aaa6e-72c3-7f24-a7d6-0e1f2a3b4c53"
 LOCATION_ID = "019aaa6e-6e00-7a40-8e2a-0b1c2d3e4f01"
+STAMP_CARD_ID = "019aaa6e-7549-7c58-80f9-3b4c5d6e7f86"
 CARD_CODE = "7K3M9QX2V8T4HJ5N"
-REWARD = {"id": REWARD_ID, "name": "Free coffee", "expires_at": "2027-01-31T22:00:00Z"}
+REWARD = {
+    "id": REWARD_ID,
+    "name": "Free coffee",
+    "expires_at": "2027-01-31T22:00:00Z",
+    "value": "item",
+    "value_amount": 0,
+    "valid_from": None,
+    "location_ids": [],
+    "weekdays": [],
+}
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 
 _ALWAYS = ("unauthorized", "too-many-tries", "internal-server-error")

@@ -3,7 +3,8 @@
 from typing import Any
 
 from app.i18n import N_
-from app.web.api import schemas
+from app.web.api import program_schemas, reward_schemas, schemas
+from app.web.api.bonus_calls import BONUS_CALLS
 from app.web.api.call import (
     CARD_CODE,
     CREDIT_ID,
@@ -12,21 +13,33 @@ from app.web.api.call import (
     MEMBER_ID,
     REWARD,
     REWARD_ID,
+    STAMP_CARD_ID,
     UNDO_ID,
     UUID_SCHEMA,
     Call,
 )
 from app.web.api.code_calls import CODE_CALLS
+from app.web.api.group_calls import GROUP_CALLS
+from app.web.api.joining_examples import ANSWERS, JOINING
 from app.web.api.proof_calls import PROOF, PROOF_CALLS, SPENDING_PROBLEMS
 from app.web.api.purchase_calls import PURCHASE_CALLS
+from app.web.api.visit_calls import VISIT_CALLS
 
 _MEMBER = ("member-not-found", "member-blocked", "member-left")
 
+_FIRST_STAMPS: dict[str, Any] = {"id": None, "name": "", "stamps": 0, "stamps_needed": 10}
+_FIRST_RULES: dict[str, Any] = {
+    "id": None,
+    "smallest_purchase_minor": 300,
+    "stamp_per_minor": None,
+    "products": [],
+}
 _MEMBER_EXAMPLE: dict[str, Any] = {
     "id": MEMBER_ID,
     "card_code": CARD_CODE,
     "card_url": "https://leima.example/c/pV1c0Jc8m2Qq0y7mB3xk5A",
     "proof": None,
+    "coupon": None,
     "status": "active",
     "phone": "+358401234567",
     "name": "Maija",
@@ -36,16 +49,36 @@ _MEMBER_EXAMPLE: dict[str, Any] = {
     "language": "fi",
     "via": "till-2",
     "joined_at": "2026-11-22T09:30:00Z",
+    "answers": ANSWERS,
     "stamps": 1,
     "stamps_needed": 10,
+    "stamp_cards": [_FIRST_STAMPS | {"stamps": 1}],
     "rewards": [],
     "credits": [],
+    "tier": None,
+    "groups": [],
+    "bonus": 37,
 }
 _CREDIT = {
     "id": CREDIT_ID,
     "balance_minor": 1250,
     "valid_from": "2026-11-22T22:00:00Z",
     "expires_at": "2026-12-31T22:00:00Z",
+}
+_TIER = {
+    "name": "Silver",
+    "benefits": "Free refills",
+    "until": "2027-12-31T22:00:00Z",
+    "basis": "spending",
+    "figure": 6250,
+    "next": "Gold",
+    "missing": 3750,
+}
+_GROUP = {
+    "id": "019aaa6e-7550-7c57-8aa0-3b4c5d6e7f86",
+    "name": "Local entrepreneurs",
+    "details": "The neighbours of our street",
+    "prices": [{"product": "", "price_minor": None, "off_bp": 1000}],
 }
 _ACT_EXAMPLE: dict[str, Any] = {
     "entry_id": ENTRY_ID,
@@ -54,6 +87,7 @@ _ACT_EXAMPLE: dict[str, Any] = {
     "stamps": 0,
     "stamps_needed": 10,
     "rewards": 1,
+    "bonus": 37,
 }
 
 CALLS = (
@@ -63,7 +97,7 @@ CALLS = (
         path="/api/v1/program",
         summary=N_("Read the programme"),
         description=N_("What a till needs to set itself up: currency, stamps on a full card, locations."),
-        answer=schemas.Program,
+        answer=program_schemas.Program,
         answers={200: N_("The programme of this API key.")},
         example_answer={
             "id": "019aaa6e-6d00-7b30-9d1a-0a1b2c3d4e5f",
@@ -77,6 +111,15 @@ CALLS = (
             "smallest_purchase_minor": 300,
             "reward_name": "Free coffee",
             "starts_on": None,
+            "bonus_kind": "money",
+            "rewards_for_points": [],
+            "stamp_cards": [
+                _FIRST_RULES | {"name": "", "stamps_needed": 10, "reward_name": "Free coffee"},
+                _FIRST_RULES
+                | {"id": STAMP_CARD_ID, "name": "Lunch", "stamps_needed": 8, "reward_name": "Free lunch"}
+                | {"products": ["Lunch", "1021"]},
+            ],
+            "joining": JOINING,
             "locations": [{"id": LOCATION_ID, "name": "Kulma"}],
             "location_id": LOCATION_ID,
         },
@@ -90,7 +133,8 @@ CALLS = (
         description=N_(
             "A known phone number is the same member: the answer is 200, and what is known is not overwritten. "
             "So the call can be repeated without an Idempotency-Key. Someone who left is back with this call. "
-            "A phone number is no card: card_code and card_url of a known member are not told."
+            "A phone number is no card: card_code, card_url and answers of a known member are not told. "
+            "A detail that the programme does not ask for is not kept."
         ),
         body=schemas.NewMember,
         example_body={
@@ -98,6 +142,7 @@ CALLS = (
             "name": "Maija",
             "city": "Helsinki",
             "language": "fi",
+            "answers": ANSWERS,
             "consents": {
                 "terms": "I join Kulma Club and accept its terms.",
                 "sms_marketing": "Café Kulma may send me offers by SMS.",
@@ -126,7 +171,8 @@ CALLS = (
         },
         answer=schemas.Member,
         answers={200: N_("The member.")},
-        example_answer=_MEMBER_EXAMPLE | {"rewards": [REWARD], "credits": [_CREDIT], "proof": PROOF},
+        example_answer=_MEMBER_EXAMPLE
+        | {"rewards": [REWARD], "credits": [_CREDIT], "proof": PROOF, "tier": _TIER, "groups": [_GROUP]},
         own_problems=("member-not-found", "unreadable-code", "not-found"),
     ),
     Call(
@@ -135,19 +181,22 @@ CALLS = (
         path="/api/v1/stamps",
         summary=N_("Give stamps"),
         description=N_(
-            "Name the member by card_code or by phone. A card that gets full turns into a reward at once: see issued."
+            "Name the member by card_code or by phone. A card that gets full turns into a reward at once: see issued. "
+            "Where the programme has several stamp cards, card says on which one; stamps is always the first one's."
         ),
         body=schemas.NewStamps,
         example_body={"card_code": CARD_CODE, "count": 1, "amount_minor": 1250, "receipt_no": "2026-004711"},
         answer=schemas.StampsGiven,
         answers={200: N_("The balance after it, and the rewards that it gave.")},
-        example_answer=_ACT_EXAMPLE | {"given": 1, "issued": [REWARD]},
+        example_answer=_ACT_EXAMPLE
+        | {"given": 1, "bonus_given": 37, "issued": [REWARD], "stamp_cards": [_FIRST_STAMPS | {"given": 1}]},
         own_problems=(
             *_MEMBER,
             "not-started",
             "amount-needed",
             "purchase-too-small",
             "location-not-found",
+            "stamp-card-not-found",
             "guard-blocked",
         ),
         keyed=True,
@@ -164,18 +213,29 @@ CALLS = (
         parameters={
             "id": (N_("A reward's id, from the member or from issued."), UUID_SCHEMA | {"examples": [REWARD_ID]})
         },
-        body=schemas.RedeemedAt,
+        body=reward_schemas.RedeemedAt,
         body_needed=False,
-        example_body={"proof": PROOF, "location": "Kulma"},
-        answer=schemas.RewardRedeemed,
+        example_body={"proof": PROOF, "amount_minor": 1250, "location": "Kulma"},
+        answer=reward_schemas.RewardRedeemed,
         answers={200: N_("The balance after it.")},
-        example_answer=_ACT_EXAMPLE | {"stamps": 3, "rewards": 0, "redeemed": REWARD_ID},
+        example_answer=_ACT_EXAMPLE
+        | {
+            "stamps": 3,
+            "rewards": 0,
+            "redeemed": REWARD_ID,
+            "value": "percent",
+            "value_amount": 2000,
+            "off_minor": 250,
+        },
         own_problems=(
             *SPENDING_PROBLEMS,
             "reward-not-found",
             "reward-used",
             "reward-expired",
             "reward-withdrawn",
+            "reward-not-yet",
+            "reward-not-here",
+            "reward-not-today",
             "member-blocked",
             "member-left",
             "location-not-found",
@@ -187,10 +247,10 @@ CALLS = (
         name="undo_entry",
         method="POST",
         path="/api/v1/entries/{id}/undo",
-        summary=N_("Undo stamps, a redeemed reward or the use of credit"),
+        summary=N_("Undo stamps, bonus, a redeemed reward or the use of credit"),
         description=N_(
             "Takes back one call with everything that came of it: stamps and the reward they gave, "
-            "or the use of a reward or credit, which can be used again after this."
+            "or the use of a reward, credit or bonus, which can be used again after this."
         ),
         parameters={"id": (N_("The entry_id of the call to undo."), UUID_SCHEMA | {"examples": [ENTRY_ID]})},
         body=schemas.Nothing,
@@ -199,7 +259,8 @@ CALLS = (
         answers={200: N_("The balance after it.")},
         example_answer=_ACT_EXAMPLE
         | {"entry_id": UNDO_ID, "stamps": 9, "rewards": 0, "undone": ENTRY_ID, "issued": []}
-        | {"returned_minor": 0, "lapsed_minor": 0},
+        | {"stamp_cards": [_FIRST_STAMPS | {"stamps": 9}]}
+        | {"bonus": 0, "bonus_missing_minor": 12, "bonus_lapsed_minor": 0, "returned_minor": 0, "lapsed_minor": 0},
         own_problems=(
             *("entry-not-found", "already-undone", "stamps-used", "reward-used"),
             *("undo-too-late", "credit-used", "credit-lapsed", "guard-blocked", "not-found"),
@@ -209,4 +270,7 @@ CALLS = (
     *PROOF_CALLS,
     *CODE_CALLS,
     *PURCHASE_CALLS,
+    *VISIT_CALLS,
+    *BONUS_CALLS,
+    *GROUP_CALLS,
 )

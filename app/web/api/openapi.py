@@ -7,7 +7,17 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from app.i18n import N_
-from app.web.api import code_schemas, proof_schemas, purchase_schemas, schemas
+from app.web.api import (
+    bonus_schemas,
+    code_schemas,
+    group_schemas,
+    program_schemas,
+    proof_schemas,
+    purchase_schemas,
+    reward_schemas,
+    schemas,
+    visit_schemas,
+)
 from app.web.api.call import Call
 from app.web.api.calls import CALLS
 from app.web.api.problems import KINDS, title
@@ -28,19 +38,23 @@ LANGUAGE_DESCRIPTION = N_("The language of a problem's detail: en, fi, ru or fa.
 _SENT: tuple[type[BaseModel], ...] = (
     schemas.NewMember,
     schemas.NewStamps,
-    schemas.RedeemedAt,
+    reward_schemas.RedeemedAt,
     schemas.Nothing,
     proof_schemas.OneTimeCode,
     proof_schemas.CreditBill,
     code_schemas.CodeToCheck,
     code_schemas.CodeToRedeem,
     purchase_schemas.NewPurchase,
+    visit_schemas.NewVisit,
+    bonus_schemas.BonusBill,
+    bonus_schemas.RewardForPoints,
+    group_schemas.ListedProducts,
 )
 _ANSWERED: tuple[type[BaseModel], ...] = (
-    schemas.Program,
+    program_schemas.Program,
     schemas.Member,
     schemas.StampsGiven,
-    schemas.RewardRedeemed,
+    reward_schemas.RewardRedeemed,
     schemas.EntryUndone,
     proof_schemas.OneTimeCodeSent,
     proof_schemas.ProofGiven,
@@ -50,6 +64,10 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     purchase_schemas.PurchaseRecorded,
     purchase_schemas.Purchase,
     purchase_schemas.PurchaseUndone,
+    visit_schemas.VisitRecorded,
+    bonus_schemas.BonusUsed,
+    bonus_schemas.RewardBought,
+    group_schemas.MemberPrices,
     schemas.Problem,
 )
 _KEY_HEADER = {"name": "Idempotency-Key", "in": "header", "required": True, "description": KEY_DESCRIPTION}

@@ -83,6 +83,11 @@ KINDS = {
         422, N_("The programme has a smallest purchase, and no amount was sent."), N_("Send amount_minor.")
     ),
     "purchase-too-small": Kind(422, N_("The purchase is below the smallest that gets a stamp."), _SHOW),
+    "stamp-card-not-found": Kind(
+        404,
+        N_("The programme has no stamp card in use with this id or name."),
+        N_("GET /api/v1/program lists the stamp cards."),
+    ),
     "location-not-found": Kind(
         404,
         N_("The programme has no open location with this id or name."),
@@ -102,6 +107,9 @@ KINDS = {
     ),
     "reward-expired": Kind(409, N_("The reward's last day has passed."), _SHOW),
     "reward-withdrawn": Kind(409, N_("The reward was taken back when its stamp was undone."), _SHOW),
+    "reward-not-yet": Kind(409, N_("The reward can be used from a later day on."), _SHOW),
+    "reward-not-here": Kind(409, N_("The reward can be used at other locations only."), _SHOW),
+    "reward-not-today": Kind(409, N_("The reward can be used on other days of the week only."), _SHOW),
     "proof-needed": Kind(
         403,
         N_("Spending needs the customer's card, or a one-time code that was sent to their phone."),
@@ -142,6 +150,17 @@ KINDS = {
         N_("Wait as many seconds as the header Retry-After says. Other tills can go on meanwhile."),
     ),
     "no-credit": Kind(409, N_("The member has no credit that can be used now."), _SHOW),
+    # Bonus
+    "no-bonus": Kind(409, N_("The programme gives no bonus, or the member has none."), _SHOW),
+    "bonus-is-points": Kind(
+        409, N_("In this programme bonus is points, which do not pay bills."), N_("Give a reward for them instead.")
+    ),
+    "reward-not-for-points": Kind(
+        404,
+        N_("The programme gives no such reward for points (any more)."),
+        N_("GET /api/v1/program lists what can be given for points."),
+    ),
+    "too-few-points": Kind(409, N_("The member does not have as many points as the reward costs."), _SHOW),
     # Undo
     "entry-not-found": Kind(404, N_("This programme has no such entry, or it is not one that can be undone."), _SHOW),
     "already-undone": Kind(409, N_("The entry was undone before."), _SHOW),
@@ -153,6 +172,9 @@ KINDS = {
     ),
     "credit-lapsed": Kind(409, N_("The credit has lapsed: nothing is left to withdraw."), _SHOW),
     "stamps-used": Kind(409, N_("The stamps went into a later reward, or have lapsed."), _SHOW),
+    # Visits
+    "visits-off": Kind(409, N_("The programme does not count visits."), _SHOW),
+    "visit-too-old": Kind(422, N_("The card was shown too long ago for the visit to count."), _SHOW),
     # Purchases
     "purchase-not-found": Kind(404, N_("This programme has no such purchase."), _SHOW),
 }

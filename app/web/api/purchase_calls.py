@@ -44,9 +44,12 @@ PURCHASE_CALLS = (
             "entry_id": ENTRY_ID,
             "given": 1,
             "no_stamp": None,
+            "stamp_cards": [{"id": None, "name": "", "given": 1, "stamps": 0, "stamps_needed": 10}],
             "stamps": 0,
             "stamps_needed": 10,
             "rewards": 1,
+            "bonus": 37,
+            "bonus_given": 37,
             "issued": [REWARD],
         },
         own_problems=("member-not-found", "member-blocked", "unreadable-code", "location-not-found"),
@@ -82,7 +85,10 @@ PURCHASE_CALLS = (
         method="POST",
         path="/api/v1/purchases/{id}/undo",
         summary=N_("Undo a purchase"),
-        description=N_("For a slip or a refund of the whole purchase. Takes back its stamp and the reward it gave."),
+        description=N_(
+            "For a slip or a refund of the whole purchase. Takes back all that it gave: stamps, rewards, bonus. Bonus "
+            "that was used since is told as bonus_missing_minor."
+        ),
         parameters=_PARAMETERS,
         body=schemas.Nothing,
         body_needed=False,
@@ -94,6 +100,8 @@ PURCHASE_CALLS = (
             "member_id": MEMBER_ID,
             "stamps": 9,
             "rewards": 0,
+            "bonus": 0,
+            "bonus_missing_minor": 12,
             "issued": [],
         },
         own_problems=(

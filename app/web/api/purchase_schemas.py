@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, JsonValu
 from pydantic_core import PydanticCustomError
 
 from app.i18n import N_
+from app.loyalty.warranty import LONGEST_MONTHS
 from app.services.till import LARGEST_PURCHASE_MINOR
-from app.web.api.schemas import STORABLE, Answered, Line, Place, Reward, Sent
+from app.web.api.schemas import STORABLE, Answered, ChangedStampCard, Line, Place, Reward, Sent
 
 MOST_LINES = 200
 _QUANTITY = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
@@ -48,6 +49,15 @@ class PurchaseLine(Sent):
         ge=-LARGEST_PURCHASE_MINOR,
         le=LARGEST_PURCHASE_MINOR,
         description=N_("The line's sum in minor units. Discounts are negative."),
+    )
+    warranty_months: int | None = Field(
+        None,
+        ge=1,
+        le=LONGEST_MONTHS,
+        description=N_(
+            "How long its warranty lasts. The customer then keeps this receipt on their page until it ends, and is "
+            "reminded 30 days before."
+        ),
     )
 
 
@@ -99,16 +109,17 @@ class PurchaseRecorded(Answered):
     member_id: UUID | None = Field(description=N_("Whose it is. Null: of nobody who is known."))
     waiting: bool = Field(description=N_("Whether it waits for someone to join with this phone number."))
     entry_id: UUID | None = Field(description=N_("The entry of its stamp. Null: it earned none."))
-    given: int = Field(
-        description=N_("Stamps given by this call: 1 or 0, or 2 while a campaign doubles the member's stamps.")
-    )
-    no_stamp: Literal["no-member", "waiting", "not-started", "purchase-too-small", "guard-blocked"] | None = Field(
-        description=N_("Why it earned no stamp. Null: it did.")
-    )
+    given: int = Field(description=N_("Stamps given by this call, on all stamp cards together."))
+    no_stamp: (
+        Literal["no-member", "waiting", "not-started", "purchase-too-small", "other-products", "guard-blocked"] | None
+    ) = Field(description=N_("Why it earned no stamp. Null: it did."))
+    stamp_cards: list[ChangedStampCard] = Field(description=N_("Every stamp card in use; none without a member."))
     stamps: int | None = Field(description=N_("Stamps on the card now."))
     stamps_needed: int = Field(description=N_("Stamps that fill a card."))
     rewards: int | None = Field(description=N_("How many rewards can be used now."))
-    issued: list[Reward] = Field(description=N_("The reward that its stamp gave, when it filled the card."))
+    bonus: int | None = Field(None, description=N_("Bonus after it: in minor units, or points."))
+    bonus_given: int = Field(0, description=N_("Bonus that the purchase earned: in minor units, or points."))
+    issued: list[Reward] = Field(description=N_("The rewards that it gave."))
 
 
 class LineKept(Answered):
@@ -116,6 +127,7 @@ class LineKept(Answered):
     product: str | None = None
     quantity: str | None = None
     amount_minor: int | None = None
+    warranty_months: int | None = None
 
 
 class Purchase(Answered):
@@ -141,4 +153,8 @@ class PurchaseUndone(Answered):
     member_id: UUID | None
     stamps: int | None = Field(description=N_("Stamps on the card now."))
     rewards: int | None = Field(description=N_("How many rewards can be used now."))
+    bonus: int | None = Field(None, description=N_("Bonus after it: in minor units, or points."))
+    bonus_missing_minor: int = Field(
+        0, description=N_("Bonus of what was undone that had been used since. Take it off the refund.")
+    )
     issued: list[Reward] = Field(description=N_("Rewards of later stamps, which fill the card now."))

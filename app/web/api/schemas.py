@@ -10,8 +10,10 @@ from pydantic_core import PydanticCustomError
 from app.db.people import MemberStatus
 from app.i18n import LANGUAGES, N_
 from app.loyalty import card_codes
+from app.loyalty.coupons import RewardValue
 from app.loyalty.stamps import MOST_STAMPS_AT_ONCE
 from app.services.till import LARGEST_PURCHASE_MINOR
+from app.web.api.tier_schemas import MemberGroup, MemberTier
 
 LONGEST_WORDING = 4000  # the column's length
 
@@ -48,6 +50,7 @@ STORABLE = AfterValidator(_storable)
 Tag = Annotated[str, StringConstraints(max_length=32), STORABLE]
 Line = Annotated[str, StringConstraints(max_length=60), STORABLE]
 Name = Annotated[str, StringConstraints(max_length=80), STORABLE]
+Answer = Annotated[str, StringConstraints(max_length=1000), STORABLE]
 Email = Annotated[str, StringConstraints(max_length=254), STORABLE]
 Place = Annotated[str, StringConstraints(min_length=1, max_length=60), STORABLE]
 CardCode = Annotated[str, StringConstraints(max_length=80), AfterValidator(_card_code)]
@@ -107,6 +110,16 @@ class NewMember(Sent):
     via: Tag | None = Field(
         None, description=N_("The channel's tag, by which the owner sees where members come from, such as till-2.")
     )
+    referral: Line | None = Field(
+        None, description=N_("Whose friend the customer is: that member's link for friends, or the last part of it.")
+    )
+    answers: dict[Line, Answer] | None = Field(
+        None,
+        description=N_(
+            "Answers to the programme's own questions: a question's id → a text, a day, or the number of a choice, "
+            "all as text. See joining of GET /api/v1/program."
+        ),
+    )
 
 
 class NewStamps(Sent):
@@ -130,6 +143,9 @@ class NewStamps(Sent):
         ),
     )
     receipt_no: Line | None = Field(None, description=N_("The receipt's number, for the history."))
+    card: Line | None = Field(
+        None, description=N_("A stamp card's id or exact name, when there are several. Without it, the first one.")
+    )
     location: Place | None = Field(
         None, description=N_("A location's id or exact name. Without it, the location of the API key.")
     )
@@ -141,18 +157,6 @@ class NewStamps(Sent):
         return self
 
 
-class RedeemedAt(Sent):
-    """Who shows that it is the customer's, by proof or by card, and where a reward is used."""
-
-    proof: Proof | None = Field(
-        None, description=N_("From GET /api/v1/members/{card_code}, or from a one-time code. It holds for 30 minutes.")
-    )
-    card_code: CardCode | None = Field(None, description=N_("Instead of a proof: what the scanner read just now."))
-    location: Place | None = Field(
-        None, description=N_("A location's id or exact name. Without it, the location of the API key.")
-    )
-
-
 class Nothing(Sent):
     """An empty object. The body may be left out."""
 
@@ -161,6 +165,18 @@ class Reward(Answered):
     id: UUID = Field(description=N_("What the redeem call takes."))
     name: str = Field(description=N_("What the customer gets."))
     expires_at: datetime | None = Field(description=N_("From when it can no longer be used. Null: no end."))
+    value: RewardValue = Field(
+        RewardValue.ITEM,
+        description=N_("item (the name says what is free), amount or percent (off the bill), or access (a ticket)."),
+    )
+    value_amount: int = Field(
+        0, description=N_("With amount: minor units. With percent: hundredths of a percent, 1250 is 12.5 %. Else 0.")
+    )
+    valid_from: datetime | None = Field(None, description=N_("From when it can be used. Null: at once."))
+    location_ids: list[UUID] = Field([], description=N_("Where alone it can be used. Empty: everywhere."))
+    weekdays: list[int] = Field(
+        [], description=N_("On which days alone it can be used, 0 is Monday. Empty: on all of them.")
+    )
 
 
 class Credit(Answered):
@@ -173,6 +189,19 @@ class Credit(Answered):
 class Balance(Answered):
     stamps: int = Field(description=N_("Stamps on the card now."))
     stamps_needed: int = Field(description=N_("Stamps that fill a card."))
+
+
+class StampCard(Answered):
+    """A stamp card of the programme, and what the member has on it."""
+
+    id: UUID | None = Field(description=N_("Null is the programme's first stamp card."))
+    name: str = Field(description=N_("May be empty for the first stamp card."))
+    stamps: int = Field(description=N_("Stamps on the card now."))
+    stamps_needed: int = Field(description=N_("Stamps that fill a card."))
+
+
+class ChangedStampCard(StampCard):
+    given: int = Field(description=N_("Stamps given on this card by this call."))
 
 
 class Member(Balance):
@@ -188,6 +217,9 @@ class Member(Balance):
     proof: str | None = Field(
         description=N_("Lets this key use the member's rewards and credit for 30 minutes. Null when no card was shown.")
     )
+    coupon: UUID | None = Field(
+        None, description=N_("The reward whose own coupon was scanned instead of the card. Else null.")
+    )
     status: MemberStatus = Field(description=N_("active, blocked or left. Only an active member gets stamps."))
     phone: str = Field(description=N_("The number in international form (E.164)."))
     name: str
@@ -197,8 +229,19 @@ class Member(Balance):
     language: str
     via: str = Field(description=N_("The channel's tag, in lower-case letters, digits and hyphens."))
     joined_at: datetime
+    answers: dict[UUID, str] | None = Field(
+        None,
+        description=N_(
+            "What the member answered to the programme's own questions: id → answer. Null when a known member was "
+            "named by phone number."
+        ),
+    )
+    stamp_cards: list[StampCard] = Field(description=N_("Every stamp card in use, the first one first."))
     rewards: list[Reward] = Field(description=N_("Rewards that can be used now, oldest first."))
     credits: list[Credit] = Field(description=N_("Open credit, the first to lapse first. Some may begin later."))
+    tier: MemberTier | None = Field(description=N_("Where the member stands. Null: the programme has no tiers."))
+    groups: list[MemberGroup] = Field(description=N_("The groups that the member is in, with their prices."))
+    bonus: int = Field(description=N_("Bonus: in minor units, or points. See bonus_kind of GET /api/v1/program."))
 
 
 class Act(Balance):
@@ -208,15 +251,14 @@ class Act(Balance):
     member_id: UUID
     card_code: str | None = Field(description=N_("The card's code, when the call named it. Else null."))
     rewards: int = Field(description=N_("How many rewards can be used now."))
+    bonus: int = Field(0, description=N_("Bonus after it: in minor units, or points."))
 
 
 class StampsGiven(Act):
     given: int = Field(description=N_("Stamps given by this call."))
+    stamp_cards: list[ChangedStampCard] = Field(description=N_("Every stamp card in use, the first one first."))
+    bonus_given: int = Field(0, description=N_("Bonus that the purchase earned: in minor units, or points."))
     issued: list[Reward] = Field(description=N_("Rewards that this call's stamps gave, one for each full card."))
-
-
-class RewardRedeemed(Act):
-    redeemed: UUID = Field(description=N_("The reward that was used."))
 
 
 class EntryUndone(Answered):
@@ -229,38 +271,21 @@ class EntryUndone(Answered):
     stamps: int | None = Field(description=N_("Stamps on the card now."))
     stamps_needed: int = Field(description=N_("Stamps that fill a card."))
     rewards: int | None = Field(description=N_("How many rewards can be used now."))
+    bonus: int | None = Field(None, description=N_("Bonus after it: in minor units, or points."))
+    bonus_missing_minor: int = Field(
+        0, description=N_("Bonus of what was undone that had been used since. Take it off the refund.")
+    )
+    bonus_lapsed_minor: int = Field(
+        0, description=N_("Used bonus that does not come back, because it has lapsed in the meantime.")
+    )
     returned_minor: int = Field(
         0, description=N_("Credit that came back, in minor units; negative when given credit was withdrawn.")
     )
     lapsed_minor: int = Field(0, description=N_("Of it, what lapsed again at once: the credit's last day has passed."))
+    stamp_cards: list[StampCard] = Field([], description=N_("Every stamp card in use; none of a group's coupon."))
     issued: list[Reward] = Field(
         description=N_("Rewards of later stamps, which fill the card now that the undone reward gave its stamps back.")
     )
-
-
-class Location(Answered):
-    id: UUID
-    name: str
-
-
-class Program(Answered):
-    """What a till needs to set itself up."""
-
-    id: UUID
-    name: str
-    organization_name: str
-    language: str
-    country: str = Field(description=N_("ISO 3166; national phone numbers are read as this country's."))
-    currency: str = Field(description=N_("ISO 4217."))
-    time_zone: str
-    stamps_needed: int = Field(description=N_("Stamps that fill a card."))
-    smallest_purchase_minor: int = Field(
-        description=N_("The smallest purchase that gets a stamp, in minor units. 0: any.")
-    )
-    reward_name: str
-    starts_on: date | None = Field(description=N_("The first day on which stamps can be given. Null: at once."))
-    locations: list[Location]
-    location_id: UUID | None = Field(description=N_("The location of this API key."))
 
 
 class Problem(BaseModel):

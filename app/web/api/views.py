@@ -12,7 +12,6 @@ from app.services import (
     credit_use,
     limits,
     members,
-    programs,
     purchases,
     receipts,
     recognise,
@@ -24,7 +23,15 @@ from app.services.members import JoinRequest
 from app.services.purchases import PurchaseRequest
 from app.services.views import MemberView
 from app.web.access import ctx, key_only, public
-from app.web.api import bodies, code_schemas, proof_schemas, purchase_schemas, schemas
+from app.web.api import (
+    bodies,
+    code_schemas,
+    program_answers,
+    proof_schemas,
+    purchase_schemas,
+    reward_schemas,
+    schemas,
+)
 from app.web.api.calls import CALLS
 from app.web.api.openapi import document
 from app.web.api.problems import KINDS
@@ -41,13 +48,7 @@ PAUSE = str(limits.API.get_expiry())  # seconds until the count starts anew, at 
 @blueprint.get("/v1/program")
 @key_only
 def show_program() -> Response:
-    actor = _actor()
-    program = programs.get(ctx(), actor.program_id)
-    open_locations = [place for place in programs.locations(ctx(), actor.program_id) if place.active]
-    values = {name: getattr(program, name, None) for name in schemas.Program.model_fields}
-    return _json(
-        schemas.Program.model_validate(values | {"locations": open_locations, "location_id": actor.location_id})
-    )
+    return _json(program_answers.program(_actor()))
 
 
 @blueprint.post("/v1/members")
@@ -66,6 +67,8 @@ def join_member() -> Response:
             language=sent.language or "",
             via=sent.via or "",
             consents=sent.consents.given() if sent.consents else {},
+            referral=sent.referral or "",
+            answers=sent.answers or {},
         ),
         source="api",
     )
@@ -80,8 +83,8 @@ def join_member() -> Response:
 @key_only
 def show_member(card_code: str) -> Response:
     # Only cards are looked up by address: servers and proxies on the way write addresses into their logs.
-    member, proof = recognise.by_card(ctx(), _actor(), card_code)
-    return _member(member, proof=proof, card_told=bool(proof))
+    member, proof, coupon = recognise.by_card(ctx(), _actor(), card_code)
+    return _member(member, proof=proof, card_told=bool(proof) and not coupon, coupon=coupon)
 
 
 @blueprint.post("/v1/stamps")
@@ -97,6 +100,7 @@ def give_stamps() -> Response:
         amount_minor=sent.amount_minor,
         receipt_no=sent.receipt_no or "",
         location=sent.location,
+        card=sent.card,
         key=key,
     )
     return _json(schemas.StampsGiven.model_validate(_told(answer, card_sent=sent.card_code is not None)), repeated)
@@ -105,17 +109,18 @@ def give_stamps() -> Response:
 @blueprint.post("/v1/rewards/<uuid:id>/redeem")
 @key_only
 def redeem_reward(id: UUID) -> Response:
-    key, sent = bodies.idempotency_key(), bodies.read(schemas.RedeemedAt, needed=False)
+    key, sent = bodies.idempotency_key(), bodies.read(reward_schemas.RedeemedAt, needed=False)
     answer, repeated = till.redeem_reward(
         ctx(),
         _actor(),
         id,
         proof=sent.proof or "",
         card_code=sent.card_code or "",
+        bill_minor=sent.amount_minor,
         location=sent.location,
         key=key,
     )
-    return _json(schemas.RewardRedeemed.model_validate(_told(answer, card_sent=bool(sent.card_code))), repeated)
+    return _json(reward_schemas.RewardRedeemed.model_validate(_told(answer, card_sent=bool(sent.card_code))), repeated)
 
 
 @blueprint.post("/v1/entries/<uuid:id>/undo")
@@ -201,7 +206,9 @@ def record_purchase() -> Response:
             receipt_no=sent.receipt_no or "",
             at=sent.at,
             lines=[
-                purchases.Line(line.name, line.product or "", line.quantity or "", line.amount_minor)
+                purchases.Line(
+                    line.name, line.product or "", line.quantity or "", line.amount_minor, line.warranty_months
+                )
                 for line in sent.lines or ()
             ],
             location=sent.location,
@@ -268,12 +275,13 @@ def _actor() -> Actor:
     return found
 
 
-def _member(member: MemberView, *, card_told: bool, proof: str = "") -> Response:
+def _member(member: MemberView, *, card_told: bool, proof: str = "", coupon: UUID | None = None) -> Response:
     """`card_told` False: the card's code and link would let who knows the phone number pass for the customer."""
     values = {name: getattr(member, name, None) for name in schemas.Member.model_fields}
-    values |= {"rewards": list(member.rewards), "credits": list(member.credits), "proof": proof or None}
-    values["card_url"] = members.card_url(ctx(), member) if card_told else None
-    return _json(schemas.Member.model_validate(values if card_told else values | {"card_code": None}))
+    values |= {"rewards": list(member.rewards), "credits": list(member.credits), "coupon": coupon}
+    values |= {"stamp_cards": program_answers.stamp_counts(member), "proof": proof or None}
+    told = program_answers.told_to_the_card(member) if card_told else {"card_code": None}
+    return _json(schemas.Member.model_validate(values | told))
 
 
 def _told(answer: dict[str, Any], *, card_sent: bool) -> dict[str, Any]:

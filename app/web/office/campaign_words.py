@@ -132,6 +132,8 @@ def benefit(values: CampaignValues, program: ProgramView) -> str:
                 days,
                 amount=Money(values.benefit_minor, program.currency),
             )
+        case Benefit.REWARD if values.benefit_type_id is not None:
+            return words.gettext("A reward: %(name)s", name=values.benefit_name)
         case Benefit.REWARD:
             return words.ngettext(
                 "A reward: %(name)s, for %(n)s day",

@@ -28,6 +28,7 @@ from app.web.access import OFFICE, actor, ctx, staff_only
 from app.web.language import text
 from app.web.office import campaign_words as words
 from app.web.office.frame import blueprint, shown_errors
+from app.web.office.member_rewards import kind_options
 from sms.phones import masked, shown
 
 Page = Response | str | tuple[str, int]
@@ -191,6 +192,7 @@ def _page(
         counted={field: _told(one, program.currency, wallet_only) for field, one in counted.items()},
         inserts=INSERTS,
         media=words.options({medium.value: name for medium, name in words.MEDIA.items()}),
+        reward_kinds=kind_options(program),
         benefits=words.options({benefit.value: name for benefit, name in words.BENEFITS.items()}),
         times=words.options({str(time): name for time, name in words.TIMES.items()}),
         weekdays=words.weekdays(),

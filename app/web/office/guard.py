@@ -18,11 +18,14 @@ from app.web.office.frame import blueprint, shown_errors
 RULE_NAMES = {
     Rule.MEMBER_STAMPS: N_("Stamps to one member"),
     Rule.MEMBER_USES: N_("Rewards and credit used by one member"),
+    Rule.MEMBER_VISITS: N_("One card at the door too soon after its visit"),
     Rule.TILL_STAMPS: N_("Stamps given by one cashier or till"),
     Rule.TILL_JOINS: N_("Members joined by one cashier or till"),
     Rule.TILL_UNDOS: N_("Acts undone by one cashier or till"),
     Rule.TILL_RECEIPTS: N_("One receipt number for several members"),
     Rule.TILL_CODES: N_("Wrong codes at one cashier or till"),
+    Rule.MEMBER_RINGS: N_("Members who bring each other"),
+    Rule.MEMBER_DEVICES: N_("Friends of one member in a browser that was seen before"),
 }
 TROUBLES = {
     CodeAlarm.GUESSING: N_("Many wrong codes in the whole programme: somebody may be guessing"),

@@ -4,10 +4,12 @@ from datetime import date
 
 from flask import Response, abort, render_template, request
 
+from app.db.bonus import BonusKind
 from app.db.delivery import Wallet
 from app.i18n import N_, Money
-from app.services import delivery_overview, insights, programs
+from app.services import bonus_rules, delivery_overview, insights, nps_figures, programs
 from app.services.insights import FREQUENCIES, OTHERS, PERIODS, Given, Insights
+from app.services.programs import ProgramView
 from app.web import figures
 from app.web.access import OFFICE, actor, ctx, staff_only
 from app.web.figures import Figure
@@ -25,13 +27,14 @@ def page() -> str:
     weeks = _weeks()
     found = insights.insights(ctx(), actor(), weeks)
     program = programs.get(ctx(), actor().program_id)
-    drawn = _figures(found, program.currency)
+    drawn = _figures(found, program)
     return render_template(
         "office/insights.html",
         program=program,
         found=found,
         figures=drawn,
         installed=delivery_overview.installed(ctx(), actor()),
+        nps=nps_figures.figures(ctx(), actor(), weeks).all,
         joined=sum(sum(counts) for _, counts in found.joined),
         left=sum(found.left),
         weeks=weeks,
@@ -44,7 +47,7 @@ def page() -> str:
 @staff_only(*OFFICE)
 def insights_table(name: str) -> Response:
     found = insights.insights(ctx(), actor(), _weeks())
-    drawn = _figures(found, programs.get(ctx(), actor().program_id).currency)
+    drawn = _figures(found, programs.get(ctx(), actor().program_id))
     if name not in drawn:
         abort(404)
     return download(drawn[name].table)
@@ -55,8 +58,9 @@ def _weeks() -> int:
     return wanted if wanted in PERIODS else USUAL
 
 
-def _figures(found: Insights, currency: str) -> dict[str, Figure]:
+def _figures(found: Insights, program: ProgramView) -> dict[str, Figure]:
     """By the names of their tables."""
+    currency, bonus = program.currency, bonus_rules.shown_naming(ctx(), program).kind
     made = (
         _joined(found),
         _people(found),
@@ -64,7 +68,8 @@ def _figures(found: Insights, currency: str) -> dict[str, Figure]:
         _frequencies(found),
         _stamps(found),
         _credit(found, currency),
-        _locations(found, currency),
+        *([] if bonus is BonusKind.OFF else [_bonus(found, currency, bonus)]),
+        _locations(found, currency, bonus),
     )
     return {figure.table.name: figure for figure in made}
 
@@ -133,16 +138,33 @@ def _credit(found: Insights, currency: str) -> Figure:
     return figures.lines_of_weeks(table, found.weeks, series, currency)
 
 
-def _locations(found: Insights, currency: str) -> Figure:
+def _bonus(found: Insights, currency: str, kind: BonusKind) -> Figure:
+    _ = text().gettext
+    series = [[week.bonus for week in found.given], [week.bonus_used for week in found.given]]
+    rows: list[list[Cell]] = [
+        [text().date(week), _much(given, currency, kind), _much(used, currency, kind)]
+        for week, given, used in zip(found.weeks, *series, strict=True)
+    ]
+    table = Table("bonus", _("Bonus"), [_("Week of"), _("Bonus given"), _("Bonus used")], rows)
+    return figures.lines_of_weeks(table, found.weeks, series, currency if kind is BonusKind.MONEY else "")
+
+
+def _much(amount: int, currency: str, kind: BonusKind) -> Cell:
+    return Money(amount, currency) if kind is BonusKind.MONEY else amount
+
+
+def _locations(found: Insights, currency: str, bonus: BonusKind) -> Figure:
     _ = text().gettext
     columns = [_("Location"), _("Stamps given"), _("Rewards given"), _("Rewards used")]
-    rows = [_place(name or _("No location told"), given, currency) for name, given in found.locations]
-    table = Table("locations", _("By location"), [*columns, _("Credit given"), _("Credit used")], rows)
+    columns += [_("Credit given"), _("Credit used")]
+    columns += [] if bonus is BonusKind.OFF else [_("Bonus given"), _("Bonus used")]
+    rows = [_place(name or _("No location told"), given, currency, bonus) for name, given in found.locations]
+    table = Table("locations", _("By location"), columns, rows)
     return figures.bars(table) if len(rows) > 1 else Figure(table)
 
 
-def _place(name: str, given: Given, currency: str) -> list[Cell]:
-    return [
+def _place(name: str, given: Given, currency: str, bonus: BonusKind) -> list[Cell]:
+    cells: list[Cell] = [
         name,
         given.stamps,
         given.rewards,
@@ -150,6 +172,9 @@ def _place(name: str, given: Given, currency: str) -> list[Cell]:
         Money(given.credit_minor, currency),
         Money(given.credit_used_minor, currency),
     ]
+    if bonus is not BonusKind.OFF:
+        cells += [_much(given.bonus, currency, bonus), _much(given.bonus_used, currency, bonus)]
+    return cells
 
 
 def _by_week(name: str, title: str, weeks: tuple[date, ...], columns: list[str], series: list[list[int]]) -> Table:

@@ -8,11 +8,13 @@ from werkzeug.wrappers import Response
 from app.db.people import MemberStatus
 from app.i18n import LANGUAGES
 from app.loyalty.card_codes import grouped
-from app.services import member_search, old_cards, programs, receipts, till
+from app.services import join_answers, member_search, nps_desk, old_cards, programs, receipts, till
 from app.services import members as book
 from app.web.access import MANAGERS, OFFICE, actor, ctx, staff_only
 from app.web.office.credit import shown_credit
 from app.web.office.frame import blueprint
+from app.web.office.member_rewards import of_member
+from app.web.office.member_tier import shown_tier
 from sms.phones import masked, shown
 
 
@@ -52,8 +54,11 @@ def member_page(member_id: UUID, **more: object) -> str:
         card_url=book.card_url(ctx(), member) if here.may_manage else "",
         may_manage=here.may_manage,
         old_cards=old_cards.of_member(ctx(), here, member.id),
+        join_answers=join_answers.of_member(ctx(), member) if here.may_manage else [],
+        nps_answers=nps_desk.of_member(ctx(), here, member.id),
         **shown_credit(program, member.id),
-        **more,
+        **shown_tier(program, member),
+        **(of_member(program, member) | more),
     )
 
 
@@ -87,6 +92,7 @@ def _page(text: str, after: UUID | None) -> str:
         typed=text,
         more=more,
         later=after is not None,
+        erased="erased" in request.args,
         may_manage=here.may_manage,
     )
 

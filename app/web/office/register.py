@@ -1,8 +1,5 @@
 """Bringing an old register: a file is checked, its columns and mistakes are shown, and then its people join."""
 
-import csv
-import io
-from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Response as FlaskResponse
@@ -20,6 +17,7 @@ from app.services.register_import import RegisterView
 from app.web.access import MANAGERS, actor, ctx, staff_only
 from app.web.language import text
 from app.web.office.frame import blueprint, shown_errors
+from app.web.tables import as_file
 
 SHOWN_ERRORS = 50
 STATES = {
@@ -31,7 +29,6 @@ STATES = {
     ImportState.FAILED: N_("Not read"),
 }
 # A cell that begins so is taken for a formula by spreadsheets.
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @blueprint.url_value_preprocessor
@@ -84,7 +81,7 @@ def members_register_sample() -> FlaskResponse:
         "consent": text().gettext("no"),
         "joined_on": "2020-01-31",
     }
-    return _csv(
+    return as_file(
         "register.csv", [[text().gettext(name) for name in FIELDS.values()], [alice[field] for field in FIELDS]]
     )
 
@@ -149,7 +146,7 @@ def members_register_mistakes(import_id: UUID) -> FlaskResponse:
         ]
         for error in view.errors
     ]
-    return _csv("mistakes.csv", [heading, *rows])
+    return as_file("mistakes.csv", [heading, *rows])
 
 
 def _back(import_id: UUID) -> Response:
@@ -167,17 +164,6 @@ def _a_minute() -> int:
 def _column_name(view: RegisterView, field: str) -> str:
     place = view.columns.get(field)
     return text().gettext(FIELDS[field]) if place is None else view.headings[place]
-
-
-def _csv(name: str, rows: Sequence[Sequence[str]]) -> FlaskResponse:
-    """For spreadsheets: with a mark for UTF-8, the separator of the reader's language, and no formulas."""
-    written = io.StringIO()
-    delimiter = "," if text().language == "en" else ";"
-    safe = [[f"'{cell}" if cell.startswith(_FORMULA_SIGNS) else cell for cell in row] for row in rows]
-    csv.writer(written, delimiter=delimiter).writerows(safe)
-    answer = FlaskResponse("\ufeff" + written.getvalue(), mimetype="text/csv")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
 
 
 def _start_page(errors: dict[str, str]) -> str:

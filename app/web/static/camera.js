@@ -3,8 +3,11 @@
 const LONGEST_SIDE = 1280;
 const PAUSE = 330; // milliseconds between two frames
 
-/** Wire the camera's button and panel. `onText` gets what was read; `token` is the CSRF token. */
-export function setUpCamera({ open, panel, token, onText }) {
+/**
+ * Wire the camera's button and panel. `onText` gets what was read; `token` is the CSRF token, or gives it. With
+ * `keepOpen` the camera goes on after that, and tells the same code as long as it is held before it.
+ */
+export function setUpCamera({ open, panel, token, onText, keepOpen = false }) {
   const video = panel.querySelector("video");
   const note = panel.querySelector("#camera-note");
   let stream = null;
@@ -47,10 +50,11 @@ export function setUpCamera({ open, panel, token, onText }) {
     while (own && stream === own) {
       const text = await read();
       if (stream !== own) return;
-      if (text) {
+      if (text && !keepOpen) {
         stop();
         return onText(text);
       }
+      if (text) onText(text);
       await new Promise((wake) => setTimeout(wake, PAUSE));
     }
   }
@@ -70,7 +74,7 @@ export function setUpCamera({ open, panel, token, onText }) {
     try {
       const answer = await fetch(panel.dataset.url, {
         method: "POST",
-        headers: { "X-CSRFToken": token, Accept: "application/json", "Content-Type": frame.type },
+        headers: { "X-CSRFToken": typeof token === "function" ? token() : token, Accept: "application/json", "Content-Type": frame.type },
         body: frame,
       });
       if (answer.redirected) {

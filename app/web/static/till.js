@@ -12,6 +12,7 @@ const findForm = document.getElementById("find");
 const giveForm = document.getElementById("give");
 const amount = document.getElementById("amount");
 const bill = document.getElementById("bill");
+const bonusBill = document.getElementById("bonus_bill");
 const count = document.getElementById("count");
 const digits = new Intl.NumberFormat(document.documentElement.lang, { useGrouping: false });
 let leaving = false;
@@ -96,14 +97,15 @@ function onCountKey(key) {
   return true;
 }
 
+const asked = { F2: amount, F6: bonusBill, F7: bill };
 const press = (key) => document.querySelector(`[data-shortcut="${key}"]`)?.requestSubmit();
 
 document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || leaving) return;
   const inEmptyBox = document.activeElement === box && box.value === "";
   if ((inEmptyBox || document.activeElement === count) && onCountKey(event.key)) event.preventDefault();
-  else if ((event.key === "F2" && amount) || (event.key === "F7" && bill)) {
-    const field = event.key === "F2" ? amount : bill;
+  else if (asked[event.key]) {
+    const field = asked[event.key];
     event.preventDefault();
     field.focus();
     field.select();

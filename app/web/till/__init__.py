@@ -4,7 +4,7 @@ Everything that changes something is a form whose answer is a redirect, so that 
 numbers and codes are never part of an address: addresses are kept in logs.
 """
 
-from app.web.till import acts, credit, finding, joining
+from app.web.till import acts, bonus, credit, door, finding, joining
 from app.web.till.page import blueprint
 
-__all__ = ["acts", "blueprint", "credit", "finding", "joining"]
+__all__ = ["acts", "blueprint", "bonus", "credit", "door", "finding", "joining"]

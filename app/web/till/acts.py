@@ -15,6 +15,7 @@ from app.web.till.page import (
     in_till_words,
     not_done,
     once_key,
+    proof_for,
     proof_of,
     sent_amount,
     sent_id,
@@ -36,29 +37,34 @@ def give(member_id: UUID) -> Page:
             amount_minor=sent_amount(),
             receipt_no=sent_receipt(),
             location=sent_location(),
+            card=request.form.get("stamp_card", "")[:60] or None,
             key=once_key(),
         )
     except Refused as refusal:
         return not_done(member_id, refusal, request.form)
     issued = [reward["name"] for reward in answer["issued"]]
-    return done(UUID(answer["member_id"]), {"kind": "given", "count": answer["given"], "rewards": issued})
+    told = {"count": answer["given"], "rewards": issued, "bonus": answer.get("bonus_given", 0)}
+    return done(UUID(answer["member_id"]), {"kind": "given", **told})
 
 
 @blueprint.post("/m/<uuid:member_id>/redeem")
 @staff_only(*TILL)
 def redeem(member_id: UUID) -> Page:
+    reward_id = sent_id("reward_id")
     try:
         answer, _ = till.redeem_reward(
             ctx(),
             actor(),
-            sent_id("reward_id"),
-            proof=proof_of(member_id),
+            reward_id,
+            proof=proof_for(member_id, reward_id) or proof_of(member_id),
+            bill_minor=sent_amount("reward_bill"),
             location=sent_location(),
             key=once_key(),
         )
     except Refused as refusal:
-        return not_done(member_id, refusal)
-    return done(UUID(answer["member_id"]), {"kind": "redeemed", "rewards": [answer["redeemed_name"]]})
+        return not_done(member_id, refusal, request.form)
+    told = {"rewards": [answer["redeemed_name"]], "off_minor": answer.get("off_minor")}
+    return done(UUID(answer["member_id"]), {"kind": "redeemed", **told})
 
 
 @blueprint.post("/m/<uuid:member_id>/undo")
@@ -68,7 +74,8 @@ def undo(member_id: UUID) -> Page:
         answer, _ = till.undo(ctx(), actor(), sent_id("operation_id"), key=once_key())
     except Refused as refusal:
         return not_done(member_id, refusal)
-    return done(UUID(answer["member_id"]), {"kind": "undone"})
+    told = {"bonus_missing": answer.get("bonus_missing_minor", 0), "bonus_lapsed": answer.get("bonus_lapsed_minor", 0)}
+    return done(UUID(answer["member_id"]), {"kind": "undone", **told})
 
 
 @blueprint.post("/undo")

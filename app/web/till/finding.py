@@ -7,9 +7,10 @@ from flask import Response, abort, redirect, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.loyalty import card_codes
-from app.services import code_redeeming, frames, limits, members, recognise
+from app.services import code_redeeming, frames, limits, members, recognise, reward_use
 from app.services.errors import Refused
 from app.services.recognise import What
+from app.services.views import MemberView
 from app.web.access import TILL, actor, ctx, staff_only
 from app.web.till.page import LOCATION, Page, blueprint, draw, here, keep_proof, places, sent_last4, take_result
 
@@ -41,10 +42,20 @@ def find() -> Page:
     if found.member is None:
         return show_credit(found.code)
     # A card's proof is kept; a phone number ends an earlier one: who calls out a number has shown nothing.
-    keep_proof(found.member.id, found.proof)
+    keep_proof(found.reward_id or found.member.id, found.proof)
+    if found.reward_id is not None:
+        return _show_coupon(found.member, found.reward_id)
     if found.code and found.what is not What.CARD:
         return draw(found.member, code=found.code)
     return redirect(url_for("till.member", member_id=found.member.id), 303)
+
+
+def _show_coupon(member: MemberView, reward_id: UUID) -> Page:
+    """The member with the reward whose coupon was scanned; or why it can be used no more."""
+    refusal = reward_use.why_closed(ctx(), actor(), reward_id)
+    if refusal is not None:
+        return draw(member, refusal=refusal)
+    return redirect(url_for("till.member", member_id=member.id, reward=reward_id), 303)
 
 
 @blueprint.post("/credit")

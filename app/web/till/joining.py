@@ -5,9 +5,11 @@ from uuid import UUID
 from flask import request
 
 from app.i18n import N_
-from app.services import members, messages, programs
+from app.services import join_rules, members, messages, programs
 from app.services.errors import InvalidForm, Refused
+from app.services.forms import FormReader
 from app.services.members import JoinRequest
+from app.web import asked as asking
 from app.web.access import TILL, actor, ctx, staff_only
 from app.web.language import text
 from app.web.till.page import Page, blueprint, done, draw
@@ -23,11 +25,21 @@ def join() -> Page:
             "terms-not-accepted", N_("Tell the customer the terms, and tick the box when they agree."), field="terms"
         )
         return draw(refusal=refusal, joining=phone, typed=request.form)
-    wanted = JoinRequest(phone=phone, name=request.form.get("name", ""), via="till", consents=_said_aloud())
+    reader, asked = FormReader(request.form), join_rules.get(ctx(), actor().program_id)
+    wanted = JoinRequest(
+        phone=phone,
+        via="till",
+        consents=_said_aloud(),
+        referral=request.form.get("referral", "")[:60],
+        **asking.told(asked, reader),
+    )
     try:
+        if reader.errors:
+            raise InvalidForm(reader.errors)
         joined, new = members.join(ctx(), actor(), wanted, source="till")
     except InvalidForm as invalid:
-        return draw(refusal=next(iter(invalid.errors.values())), typed=request.form)
+        again = "" if "phone" in invalid.errors else phone
+        return draw(refusal=next(iter(invalid.errors.values())), joining=again, typed=request.form)
     except Refused as refusal:
         return draw(refusal=refusal, typed=request.form)
     if new:

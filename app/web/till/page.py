@@ -11,16 +11,30 @@ from werkzeug.wrappers import Response as AnyResponse
 from app import clock
 from app.i18n import N_
 from app.loyalty.credit import last_day
-from app.loyalty.ledger import Kind
-from app.services import members, programs, reversal, spending_proofs, till
+from app.loyalty.ledger import Kind, Unit
+from app.services import (
+    bonus_use,
+    card_tier,
+    double_windows,
+    group_pricing,
+    join_rules,
+    members,
+    programs,
+    referral_links,
+    reversal,
+    spending_proofs,
+    till,
+)
 from app.services.code_redeeming import CheckedCode
 from app.services.errors import Refused
 from app.services.forms import minor_units
 from app.services.programs import LocationView, ProgramView
 from app.services.views import EntryView, MemberView
 from app.web.access import actor, ctx, current_staff
-from app.web.brand import stamps_picture
+from app.web.brand import counted_picture, stamps_picture
 from app.web.language import text
+from app.web.rewards import ShownReward, shown_rewards
+from app.web.tiers import badge
 from sms.phones import PhoneError, masked, normalise, shown
 
 blueprint = Blueprint("till", __name__, url_prefix="/till")
@@ -69,9 +83,11 @@ def draw(
         joining=number,
         mistyped=mistyped,
         joining_shown=shown(number, program.country) if number else "",
+        asked=join_rules.get(ctx(), program.id) if number else None,
+        friends=bool(number) and referral_links.is_offered(ctx(), program),
         last_day=lambda moment: last_day(moment, program.time_zone),
         moment_of=datetime.fromisoformat,
-        **(_about(program, member) if member else {}),
+        **(_about(program, member, _place(open_places)) if member else {}),
     )
     return (page, refusal.status) if refusal else page
 
@@ -100,16 +116,23 @@ def take_result(member_id: UUID | None) -> dict[str, Any] | None:
     return result if isinstance(result, dict) and result.get("member") == whose else None
 
 
-def keep_proof(member_id: UUID, proof: str) -> None:
-    """Keep what shows that the customer is here, or with '' forget it. It holds for who is signed in."""
-    kept = {other: held for other, held in _proofs().items() if other != str(member_id)}
-    newest = {str(member_id): proof} if proof else {}
+def keep_proof(whose: UUID, proof: str) -> None:
+    """Keep what shows that the customer, or the coupon of a reward, is here; or with '' forget it. It holds for who is
+    signed in."""
+    kept = {other: held for other, held in _proofs().items() if other != str(whose)}
+    newest = {str(whose): proof} if proof else {}
     session[_PROOFS] = dict(list((kept | newest).items())[-_MOST_PROOFS:])
 
 
 def proof_of(member_id: UUID) -> str:
     """The proof that is kept for this member, or ''."""
     return str(_proofs().get(str(member_id), ""))
+
+
+def proof_for(member_id: UUID, reward_id: UUID) -> str:
+    """The proof that is kept for this reward of the member: its coupon's, else the card's. '' for none that holds."""
+    kept = (str(_proofs().get(str(whose), "")) for whose in (reward_id, member_id))
+    return next((held for held in kept if spending_proofs.is_valid(ctx(), actor(), member_id, held, reward_id)), "")
 
 
 def _proofs() -> dict[str, str]:
@@ -181,25 +204,40 @@ def _number(typed: str, program: ProgramView) -> str:
         return ""
 
 
-def _about(program: ProgramView, member: MemberView) -> dict[str, object]:
+def _about(program: ProgramView, member: MemberView, place: LocationView | None) -> dict[str, object]:
     """What the page shows of a member beside the member."""
     acts = till.history(ctx(), actor(), member.id, limit=_SHOWN_ACTS)
-    last = next((act for act in acts if act.kind in (Kind.EARN, Kind.JOIN) and not act.undone), None)
+    stamps = [act for act in acts if act.kind in (Kind.EARN, Kind.JOIN) and act.unit is Unit.STAMP]
+    last = next((act for act in stamps if not act.undone), None)
     now = clock.now()
     return {
         "picture": stamps_picture(program, member.stamps),
+        "further": [(shown, counted_picture(program, shown)) for shown in member.further_stamps],
+        "times": double_windows.factor_now(ctx(), program.id, place.id if place else None, member.double_until),
         "double_until": member.double_until if member.double_until and now < member.double_until else None,
         "phone": masked(member.phone),
+        "tier_badge": badge(program, member.tier.tier) if member.tier and member.tier.tier else None,
+        "tier_goal": card_tier.next_goal(text(), program.currency, member.tier) if member.tier else "",
+        "groups": [(group.name, group_pricing.lines(text(), program.currency, group)) for group in member.groups],
         "acts": acts,
         "last_stamp": last,
         "last_minutes": _minutes_since(last, now) if last else 0,
         "may_grant": actor().may_grant,
+        "offers": bonus_use.offers(ctx(), program.id),
         "undoable": reversal.newest_undoable(ctx(), actor(), member.id),
         "waiting": spending_proofs.is_waiting(ctx(), actor(), member.id),
+        "usable_rewards": {one.id for one in member.rewards if proof_for(member.id, one.id)},
         "proven": spending_proofs.is_valid(ctx(), actor(), member.id, proof_of(member.id)),
+        "rewards": _picked_first(shown_rewards(program, member.rewards, place.id if place else None)),
         "usable_credits": [credit for credit in member.credits if credit.valid_from <= now],
         "later_credits": [credit for credit in member.credits if credit.valid_from > now],
     }
+
+
+def _picked_first(rewards: list[ShownReward]) -> list[ShownReward]:
+    """The reward whose own coupon was scanned stands first, then those that can be used now."""
+    picked = request.args.get("reward", "")
+    return sorted(rewards, key=lambda one: (str(one.reward.id) != picked, one.obstacle is not None))
 
 
 def _minutes_since(act: EntryView, now: datetime) -> int:
