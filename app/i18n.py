@@ -5,7 +5,7 @@ step that could be forgotten. Nothing here knows about requests, so passes, SMS,
 all speak through the same object.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -47,6 +47,16 @@ class Money:
 
     def __str__(self) -> str:
         return translator("en").money(self.amount_minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Weekdays:
+    """Days of the week (0 is Monday), to be put into a sentence."""
+
+    days: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return translator("en").weekdays(self.days)
 
 
 @cache
@@ -107,21 +117,38 @@ class Translator:
                 return self.number(value)
             case Money():
                 return self.money(value.amount_minor, value.currency)
+            case Weekdays():
+                return self.weekdays(value.days)
             case date() if not isinstance(value, datetime):
                 return self.date(value)
             case _:
                 return value
 
+    def weekdays(self, days: Sequence[int]) -> str:
+        """Days of the week (0 is Monday) by name, one after the other."""
+        names = self.locale.days["stand-alone"]["wide"]
+        return self.listed([str(names[day]) for day in sorted(days)])
+
+    def listed(self, words: Sequence[str]) -> str:
+        """Words one after the other."""
+        return ("، " if self.language == "fa" else ", ").join(words)
+
     def digits(self, text: str) -> str:
         """The same text with the digits that people of this language read."""
         return text.translate(_PERSIAN_DIGITS) if self.language == "fa" else text
+
+    def figure(self, written: str) -> str:
+        """A number that Babel has written, in these digits. Where lines run from the right, a minus would fall to the
+        number's right end without the mark before it."""
+        shown = self.digits(written)
+        return f"\N{LEFT-TO-RIGHT MARK}{shown}" if self.language == "fa" and shown.startswith("-") else shown
 
     def number(self, value: int | Decimal) -> str:
         return _number(self, value)
 
     def money(self, amount_minor: int, currency: str) -> str:
         """An amount in minor units, e.g. (1250, 'EUR') → '€12.50'."""
-        return self.digits(
+        return self.figure(
             str(
                 format_currency(
                     major_units(amount_minor, currency), currency, locale=self.locale, numbering_system="default"
@@ -135,7 +162,7 @@ class Translator:
         shown = format_currency(
             amount, currency, locale=self.locale, numbering_system="default", decimal_quantization=False
         )
-        return self.digits(str(shown))
+        return self.figure(str(shown))
 
     def short_date(self, value: date) -> str:
         """A calendar day where there is little room, as on a wallet card: 31 Dec 2026; Jalali for Persian."""
@@ -182,4 +209,4 @@ def translator(language: str) -> Translator:
 @lru_cache(4096, typed=True)
 def _number(text: Translator, value: int | Decimal) -> str:
     """Kept, because cards show small numbers over and over, and Babel takes its time."""
-    return text.digits(str(format_decimal(value, locale=text.locale, numbering_system="default")))
+    return text.figure(str(format_decimal(value, locale=text.locale, numbering_system="default")))
