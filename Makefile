@@ -26,6 +26,7 @@ soak: setup-dev ## Kill everything again and again under load: make soak ARGS="-
 	@$(BIN)/python -m tests.soak.delivery $(ARGS)
 	@$(BIN)/python -m tests.soak.sms
 	@$(BIN)/python -m tests.soak.campaign --recipients 2000 --kills 10
+	@$(BIN)/python -m tests.soak.programme
 
 lint: setup-dev ## Ruff, mypy --strict, import directions, translations, README table
 	@$(BIN)/ruff check .

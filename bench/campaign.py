@@ -190,6 +190,7 @@ def main() -> None:
             programs.save_location(here.context, Actor(here.program.id), {"name": "Bench", "address": ""})
             here.start_web()
             here.start_worker()
+            stamps(here, 3)  # to warm up
             alone = stamps(here, 10)
             meanwhile: list[float] = []
             seconds = max(5.0, given.recipients / 1500)

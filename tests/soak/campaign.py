@@ -223,11 +223,12 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+# No number ends in digits by which the stand-in refuses a message or fails it.
 _MEMBERS = """INSERT INTO members (id, program_id, phone, name, email, city, language, via, status, joined_at, stamps,
         rewards)
     SELECT uuidv7(), :program, '+3584011' || lpad(CAST(n AS text), 5, '0'), 'Anna Aalto', '', '', 'en', '', 'active',
         now(), 3, 0
-    FROM generate_series(30000, 29999 + CAST(:count AS int)) AS n RETURNING phone"""
+    FROM generate_series(40000, 39999 + CAST(:count AS int)) AS n RETURNING phone"""
 _CARDS = """INSERT INTO cards (id, member_id, code, link_generation, link_hash, version, changed_at, news)
     SELECT uuidv7(), id, substr(md5(CAST(id AS text)), 1, 16), 1, encode(sha256(uuid_send(id)), 'hex'), 1, now(), ''
     FROM members"""
