@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import text
+from sqlalchemy import exists, literal, select, text, union_all
 
 from app import clock, logs, wiring
 from app.db import migrate, tables
 from app.db.engine import make_engine
-from app.services import staff
+from app.services import kept_counts, staff
 from app.services.context import Context
 from app.settings import Settings, load
 from certs import development, identity
@@ -75,6 +75,12 @@ def quick_passwords() -> None:
     staff._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fresh_counts() -> None:
+    """However slow the machine is, a campaign is counted each time that a test looks."""
+    kept_counts.QUICK_SECONDS = 3600.0
+
+
 @pytest.fixture(scope="session")
 def wired(test_settings: Settings, pass_identity: identity.SigningIdentity) -> Iterator[wiring.Wired]:
     logs.configure("error")
@@ -83,13 +89,20 @@ def wired(test_settings: Settings, pass_identity: identity.SigningIdentity) -> I
     made.close()
 
 
+# Most tests fill a few tables. To empty just those takes a tenth of what truncating all of them does.
+_TABLES = {table.name: table for table in reversed(tables.metadata.sorted_tables)}
+_FILLED = union_all(*(select(literal(name)).where(exists().select_from(table)) for name, table in _TABLES.items()))
+
+
 @pytest.fixture
 def ctx(wired: wiring.Wired) -> Iterator[Context]:
     """The connections, over an empty database and an empty Valkey."""
     yield wired.context
-    names = ", ".join(table.name for table in tables.metadata.sorted_tables)
     with wired.context.engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        filled = set(connection.scalars(_FILLED))
+        for name, table in _TABLES.items():
+            if name in filled:
+                connection.execute(table.delete())
     wired.context.valkey.flushdb()
 
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import UUID
 
 from hypothesis import strategies as st
 
@@ -19,14 +18,14 @@ JOIN_DAYS = (date(2026, 12, 31), date(2027, 2, 20), date(2027, 2, 21))
 _BIRTHDAY_DAYS = (0, 7, 8, 9, 40, 366)
 
 
-def _values(name: str, kind: str, field: Field, things: dict[str, list[UUID]]) -> st.SearchStrategy[object]:
+def _values(name: str, kind: str, field: Field, things: dict[str, list[Any]]) -> st.SearchStrategy[object]:
     known: dict[FieldType, object] = {
         FieldType.MONEY: MINOR,
         FieldType.DAY: JOIN_DAYS,
         FieldType.CHOICE: field.options,
         FieldType.CHANNEL: CHANNELS,
     }
-    if field.type is FieldType.THING:
+    if field.type in (FieldType.THING, FieldType.ANSWER):
         values = st.sampled_from(things[field.options[0]])
     elif field.type is FieldType.NUMBER:
         numbers = (
@@ -39,7 +38,7 @@ def _values(name: str, kind: str, field: Field, things: dict[str, list[UUID]]) -
 
 
 @st.composite
-def some_leaf(draw: st.DrawFn, things: dict[str, list[UUID]], kinds: tuple[str, ...] = tuple(LEAVES)) -> Leaf:
+def some_leaf(draw: st.DrawFn, things: dict[str, list[Any]], kinds: tuple[str, ...] = tuple(LEAVES)) -> Leaf:
     """A condition that could stand in a segment; what it names is one of `things`."""
     kind = draw(st.sampled_from(kinds))
     values = {name: draw(_values(name, kind, field, things)) for name, field in LEAVES[kind].fields.items()}
@@ -57,7 +56,7 @@ def _put_in_order(values: dict[str, Any], least: str, most: str, otherwise: obje
         values[least], values[most] = sorted((values[least], values[most]))
 
 
-def some_tree(things: dict[str, list[UUID]], depth: int = 3) -> st.SearchStrategy[Group]:
+def some_tree(things: dict[str, list[Any]], depth: int = 3) -> st.SearchStrategy[Group]:
     parts: st.SearchStrategy[Node] = some_leaf(things)
     if depth > 1:
         parts = st.one_of(some_leaf(things), some_tree(things, depth - 1))

@@ -89,6 +89,43 @@ def test_the_card_is_turned_with_the_keyboard_and_stays_turned_when_it_changes(p
     expect(phones.locator(".pass.back")).to_be_visible()
 
 
+def test_a_drawing_that_comes_late_does_not_cover_a_newer_one(phones: Page, stamp: Stamp) -> None:
+    phones.evaluate(
+        """() => {
+            const ask = window.fetch;
+            let wait = 600;
+            window.fetch = async (...what) => {
+                const answer = await ask(...what);
+                const text = await answer.clone().text();
+                const late = wait;
+                wait = 0;
+                answer.text = () => new Promise((done) => setTimeout(done, late, text));
+                return answer;
+            };
+        }"""
+    )
+    stamp(4)
+    phones.wait_for_timeout(1000)
+    expect(phones.locator(".alert").first).to_contain_text("4/10", timeout=1)
+    expect(phones.locator(".front .header")).to_contain_text("4/10", timeout=1)
+
+
+def test_who_turns_a_card_with_the_keyboard_stays_there_when_it_changes(phones: Page, stamp: Stamp) -> None:
+    phones.locator(".turn").focus()
+    stamp(4)
+    expect(phones.locator(".alert").first).to_contain_text("4/10")
+    expect(phones.locator(".turn")).to_be_focused()
+
+
+def test_a_phone_that_somebody_else_adds_takes_nothing_from_a_form_that_is_being_filled_in(phones: Page) -> None:
+    phones.get_by_label("Android", exact=True).check()
+    phones.get_by_label("Its phone number").fill("045 7398")
+    assert phones.request.post(phones.url.partition("#")[0], form={"kind": "iphone"}).ok
+    expect(phones.locator(".stand")).to_have_count(2)
+    expect(phones.get_by_label("Android", exact=True)).to_be_checked()
+    expect(phones.get_by_label("Its phone number")).to_have_value("045 7398")
+
+
 def test_the_phone_may_be_set_to_a_language_that_runs_from_right_to_left(phones: Page) -> None:
     phones.get_by_label("Language", exact=True).select_option("fa")
     expect(phones.locator(".front .header dt")).to_have_text("مهرها")
@@ -153,7 +190,7 @@ def test_both_phones_of_a_customer_show_a_stamp_of_the_real_shop(browser: Browse
         before = stamp_pictures(page)
 
         give_stamps(told, "Bob Miller", 1)
-        expect(iphone.locator(".alert").first).to_contain_text("You have 5 of 10 stamps", timeout=SOON)
+        expect(iphone.locator(".alert").first).to_contain_text("Coffee: 5 of 10", timeout=SOON)
         expect(iphone.locator(".front .header")).to_contain_text("5 of 10", timeout=SOON)
         expect(android.locator(".front .fields")).to_contain_text("5/10", timeout=SOON)
         after = stamp_pictures(page)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from app.i18n import LANGUAGES
 from app.services.members import PURPOSES
 from app.web.api import bodies, schemas
+from app.web.api.bonus_schemas import BonusBill, RewardForPoints
 from app.web.api.call import Call
 from app.web.api.calls import CALLS
 from app.web.api.code_schemas import CodeToCheck, CodeToRedeem
@@ -24,6 +25,7 @@ from app.web.api.problems import KINDS, title
 from app.web.api.proof_schemas import CreditBill, OneTimeCode
 from app.web.api.purchase_schemas import NewPurchase
 from app.web.api.reference import sections
+from app.web.api.reward_schemas import RedeemedAt
 from app.web.api.views import blueprint
 
 BASE_URL = "https://leima.example"
@@ -34,8 +36,12 @@ REFUSING = [
 ]
 SERVICES_OF_THE_API = {
     "till",
+    "reward_use",
     "purchases",
+    "purchase_holder",
+    "stamp_checks",
     "receipts",
+    "visits",
     "purchase_book",
     "reversal",
     "credit_reversal",
@@ -43,6 +49,8 @@ SERVICES_OF_THE_API = {
     "recognise",
     "spending_proofs",
     "credit_use",
+    "bonus_use",
+    "bonus_rules",
     "code_redeeming",
     "code_lookup",
     "code_attempts",
@@ -140,6 +148,8 @@ def test_every_field_that_is_sent_is_described(made: dict[str, Any]) -> None:
         "RedeemedAt",
         "OneTimeCode",
         "CreditBill",
+        "BonusBill",
+        "RewardForPoints",
         "CodeToCheck",
         "CodeToRedeem",
         "Consents",
@@ -185,10 +195,12 @@ _odd = st.sampled_from([10**400, "", "x" * 5000, "a\0", "2026-13-01", "2026-01-0
         [
             schemas.NewMember,
             schemas.NewStamps,
-            schemas.RedeemedAt,
+            RedeemedAt,
             schemas.Nothing,
             OneTimeCode,
             CreditBill,
+            BonusBill,
+            RewardForPoints,
             CodeToCheck,
             CodeToRedeem,
             NewPurchase,

@@ -39,6 +39,7 @@ def sending(
     minor: int = 0,
     name: str = "",
     days: int = 14,
+    kind: UUID | None = None,
     held_out: Sequence[MemberView] = (),
 ) -> UUID:
     """The id of a run that has these recipients planned."""
@@ -56,6 +57,7 @@ def sending(
         benefit_minor=minor,
         benefit_name=name,
         benefit_days=days,
+        benefit_type_id=kind,
         staff_id=shop.actor(Role.MARKETER).staff_id,
         created_at=now,
         changed_at=now,

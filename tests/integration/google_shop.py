@@ -15,7 +15,7 @@ from app import clock
 from app.db.delivery import Channel, OutboxRow
 from app.jobs import drain, google, refresh
 from app.jobs.station import Station
-from app.services import google_cards, till
+from app.services import google_cards, google_describing, till
 from app.services.context import Context
 from app.services.views import MemberView
 from passes.google import account
@@ -73,7 +73,7 @@ class GoogleShop:
 
     def shown(self, member: MemberView) -> dict[str, Any]:
         """The object as Google has it."""
-        card = self.sandbox.state.shown(google_cards.object_id(self.ctx, member.card_id))
+        card = self.sandbox.state.shown(google_describing.object_id(self.ctx, member.card_id))
         found: dict[str, Any] = card["object"]
         return found
 
@@ -82,7 +82,7 @@ class GoogleShop:
 
     def notifications(self, member: MemberView) -> int:
         """How often the phone has told of this card."""
-        card = self.sandbox.state.shown(google_cards.object_id(self.ctx, member.card_id))
+        card = self.sandbox.state.shown(google_describing.object_id(self.ctx, member.card_id))
         return len(card["notifications"])
 
     def changes(self, kind: str, since: int | None = None) -> list[str]:

@@ -19,10 +19,14 @@ from app.db.campaigns import (
 )
 from app.db.credit import MemberClass
 from app.db.delivery import AppleDevice, AppleRegistration, GoogleObject
+from app.db.joining import JoinAnswer, JoinQuestion, QuestionKind
 from app.db.messages import Direction, SmsMessage
+from app.db.nps import NpsAsk
 from app.db.people import Consent, Member, MemberCard, MemberStatus
 from app.db.programs import Location
 from app.db.purchases import Purchase
+from app.db.tiers import GroupMember, MemberGroup, Tier
+from app.loyalty.nps import group_of
 from app.loyalty.segment_facts import Facts, Visit
 from app.services.context import Context
 from tests.factories import Shop
@@ -35,7 +39,7 @@ BIRTHDAYS = (None, date(2000, 2, 29), date(1999, 2, 28), date(1980, 3, 1), date(
 class Book:
     """What was written: the names that conditions may use, and each member's facts by id."""
 
-    things: dict[str, list[UUID]]
+    things: dict[str, list[Any]]
     facts: dict[UUID, Facts] = field(default_factory=dict)
 
 
@@ -47,6 +51,21 @@ def fill(ctx: Context, shop: Shop, seed: int, members: int = 60) -> Book:
         session.add(second)
         lists = [PhoneList(id=uuid4(), program_id=shop.program.id, name="L", rows=1, created_at=NOW) for _ in range(2)]
         session.add_all(lists)
+        tiers = [Tier(id=uuid4(), program_id=shop.program.id, name=f"T{place}", needs=place) for place in range(2)]
+        session.add_all(tiers)
+        groups = [
+            MemberGroup(id=uuid4(), program_id=shop.program.id, name=f"G{place}", created_at=NOW) for place in range(2)
+        ]
+        session.add_all(groups)
+        question = JoinQuestion(
+            id=uuid4(),
+            program_id=shop.program.id,
+            position=0,
+            kind=QuestionKind.CHOICE,
+            texts={"en": "Q"},
+            choices=[{"en": "A"}, {"en": "B"}],
+        )
+        session.add(question)
         session.flush()
         runs = [_run(session, shop) for _ in range(2)]
         book = Book(
@@ -55,6 +74,9 @@ def fill(ctx: Context, shop: Shop, seed: int, members: int = 60) -> Book:
                 "lists": [one.id for one in lists],
                 "locations": [shop.location.id, second.id, uuid4()],
                 "campaigns": [run.campaign_id for run in runs] + [uuid4()],
+                "tiers": [one.id for one in tiers] + [uuid4()],
+                "groups": [one.id for one in groups] + [uuid4()],
+                "answers": [f"{question.id}.{number}" for number in range(2)] + [f"{uuid4()}.0"],
             }
         )
         for number in range(members):
@@ -94,6 +116,7 @@ def _person(
         "birth_date": draw.choice(BIRTHDAYS),
         "rewards": draw.choice((0, 0, 1, 2)),
         "credit_minor": draw.choice(MINOR),
+        "tier_id": draw.choice((*book.things["tiers"][:2], None)),
     }
     status = draw.choice((MemberStatus.ACTIVE,) * 6 + (MemberStatus.LEFT, MemberStatus.BLOCKED))
     session.add(
@@ -122,6 +145,9 @@ def _person(
         wants_offers=_consents(session, draw, member_id),
         class_id=_class(session, draw, shop, book, member_id),
         lists=_lists(session, draw, book, member_id),
+        groups=_groups(session, draw, book, member_id),
+        chosen=_chosen(session, draw, book, member_id),
+        nps=_nps(session, draw, shop, member_id),
         visits=tuple(visits),
         wallets=_wallets(session, draw, card_id),
         got=got,
@@ -179,6 +205,31 @@ def _lists(session: Any, draw: random.Random, book: Book, member_id: UUID) -> fr
     on = frozenset(one for one in book.things["lists"] if draw.random() < 0.5)
     session.add_all(PhoneListMember(list_id=one, member_id=member_id) for one in on)
     return on
+
+
+def _groups(session: Any, draw: random.Random, book: Book, member_id: UUID) -> frozenset[UUID]:
+    inside = frozenset(one for one in book.things["groups"][:2] if draw.random() < 0.5)
+    session.add_all(GroupMember(group_id=one, member_id=member_id, since=NOW) for one in inside)
+    return inside
+
+
+def _chosen(session: Any, draw: random.Random, book: Book, member_id: UUID) -> frozenset[str]:
+    answer = draw.choice((*book.things["answers"][:2], None))
+    if answer is None:
+        return frozenset()
+    question, _, number = answer.partition(".")
+    session.add(JoinAnswer(member_id=member_id, question_id=UUID(question), answer=number))
+    return frozenset({answer})
+
+
+def _nps(session: Any, draw: random.Random, shop: Shop, member_id: UUID) -> str:
+    scores = draw.choice(((), (10,), (7, None), (9, 6), (0, 8), (8, 9, None)))
+    for place, score in enumerate(scores):
+        at = NOW - timedelta(days=90 - place)
+        asked = {"token": uuid4().hex[:12], "asked_at": at, "answered_at": at if score is not None else None}
+        session.add(NpsAsk(program_id=shop.program.id, member_id=member_id, score=score, **asked))
+    answers = [score for score in scores if score is not None]
+    return group_of(answers[-1]).value if answers else ""
 
 
 def _wallets(session: Any, draw: random.Random, card_id: UUID) -> frozenset[str]:

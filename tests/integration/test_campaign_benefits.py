@@ -13,6 +13,7 @@ from app.db.ledger import LedgerEntry
 from app.db.messages import SmsMessage
 from app.db.people import MemberStatus, Role
 from app.db.programs import Program
+from app.loyalty.coupons import RewardValue
 from app.loyalty.ledger import Kind, Unit
 from app.services import campaign_messages, credit_codes, credits, doctoring, members, program_rules, purchases, till
 from app.services.context import Context
@@ -21,6 +22,7 @@ from app.services.purchases import PurchaseRequest
 from app.services.views import MemberView
 from tests.factories import Shop
 from tests.integration.campaign_rows import NOON, WANTS_OFFERS, handed, recipient, sending
+from tests.integration.reward_shop import make_type
 
 Clock = Callable[[datetime], None]
 CREDIT = {"benefit": Benefit.CREDIT, "minor": 500, "days": 7}
@@ -132,6 +134,21 @@ def test_a_manager_takes_a_campaigns_credit_back(ctx: Context, shop: Shop, peopl
     assert credit_id is not None
     credits.withdraw(ctx, shop.actor(Role.MANAGER), credit_id, key=str(uuid4()))
     assert () == now_of(shop, people[0]).credits
+    assert [] == doctoring.differences(ctx)
+
+
+def test_a_reward_of_a_kind_is_what_the_kind_promises(ctx: Context, shop: Shop, people):
+    kind = make_type(shop, name="Half price", value="percent", percent="50", valid_until="2027-06-30", weekday_0="on")
+    run = sending(ctx, shop, people[:1], "A {reward} for you", benefit=Benefit.REWARD, name=kind.name, kind=kind.id)
+    handed(ctx, run)
+    (reward,) = now_of(shop, people[0]).rewards
+    assert (RewardValue.PERCENT, 5000, (0,), True) == (
+        reward.value,
+        reward.value_amount,
+        reward.weekdays,
+        reward.own_pass,
+    )
+    assert datetime(2027, 6, 30, 21, tzinfo=UTC) == reward.expires_at
     assert [] == doctoring.differences(ctx)
 
 

@@ -11,7 +11,7 @@ import pytest
 from app.db.campaigns import ClickKind, Medium, RecipientState, RunPhase
 from app.db.ledger import Reward, RewardStatus
 from app.loyalty.shares import Difference, Verdict
-from app.services import campaign_counts, campaign_figures, campaign_rules, credit_use, credits, till
+from app.services import campaign_counts, campaign_figures, campaign_rules, credit_use, credits, kept_counts, till
 from app.services.campaign_counts import Counts
 from app.services.campaign_rules import Rules
 from app.services.context import Context
@@ -297,3 +297,35 @@ def test_the_figures_are_the_same_added_up_in_any_way(shop: Shop, story: Story) 
     [line] = campaign_figures.compared(shop.ctx, shop.owner)
     assert shown(found.counts) == shown(line.received)
     assert ("Spring", SENT, Verdict.TOO_FEW) == (line.name, line.started_at, line.against.verdict)
+
+
+class TestKept:
+    @pytest.fixture(autouse=True)
+    def _slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine on which all counting takes long."""
+        monkeypatch.setattr(kept_counts, "QUICK_SECONDS", 0)
+
+    def test_what_takes_long_to_count_is_kept_just_as_it_was_counted(self, shop: Shop, story: Story) -> None:
+        story.recipient(shop.member(1), State.DELIVERED)
+        story.recipient(shop.member(2), State.FAILED, why="unreachable")
+        story.recipient(shop.member(3), state=RecipientState.SKIPPED, reason="too-often")
+        counted, kept = of(story), of(story)
+        assert counted == kept
+
+    def test_it_is_of_the_moment_that_is_told(self, shop: Shop, story: Story, at: SetClock) -> None:
+        story.recipient(shop.member(1), State.DELIVERED)
+        before = of(story)
+        at(SENT + 4 * DAY)
+        story.recipient(shop.member(2), State.DELIVERED)
+        kept = of(story)
+        assert (1, SENT + 3 * DAY) == (kept.counts.chosen, kept.counted_at)
+        shop.ctx.valkey.delete(*shop.ctx.valkey.keys("leima-counts-*"))
+        again = of(story)
+        assert (before.counted_at, 2, SENT + 4 * DAY) == (kept.counted_at, again.counts.chosen, again.counted_at)
+
+    def test_a_campaign_that_has_begun_since_is_compared_at_once(self, shop: Shop, story: Story) -> None:
+        assert 1 == len(campaign_figures.compared(shop.ctx, shop.owner))
+        second = Story(shop, SENT + DAY, name="Summer")
+        second.recipient(shop.member(1), State.DELIVERED)
+        newest, _ = campaign_figures.compared(shop.ctx, shop.owner)
+        assert ("Summer", 1) == (newest.name, newest.received.handed)

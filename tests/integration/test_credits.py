@@ -149,7 +149,7 @@ def test_credit_that_begins_later_cannot_be_used_before(shop: Shop, at: SetClock
 def test_credit_of_groups_is_closed_when_its_time_is_over(shop: Shop, at: SetClock):
     mine, living = group_credit(shop), group_credit(shop, last=date(2027, 12, 31))
     at(NOON + timedelta(days=40))
-    assert upkeep.run(shop.ctx)
+    assert upkeep.run(shop.ctx, 60.0)
     assert (CreditStatus.LAPSED, CreditStatus.OPEN) == (credit_of(shop, mine).status, credit_of(shop, living).status)
     assert_books_agree(shop)
 

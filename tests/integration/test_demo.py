@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 from app import embedded
+from app.cli import demo_shop
 from app.cli.tour import running_demo
+from app.services import doctoring, insights, nps_figures, programs
+from app.services.context import Actor, Context
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +35,29 @@ def test_the_tour_walks_the_main_job_end_to_end():
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
     assert "The tour is complete." in done.stdout
+    for promise in (
+        "Lunch for two earns on two cards, and bonus",
+        "Silver bean, and both phones show it",
+        "it is void on the phone",
+        "At the door a visit counts once",
+        "both are rewarded",
+        "The owner exports everything and loads it elsewhere",
+    ):
+        assert promise in done.stdout
+
+
+def test_the_shops_past_agrees_with_its_ledger_and_fills_the_charts(ctx: Context, tmp_path: Path):
+    told = demo_shop.fill(ctx, tmp_path / "demo.json", {})
+    owner = Actor(programs.by_slug(ctx, told["program"]).id, may_manage=True)
+    weeks = insights.insights(ctx, owner, 26)
+    asked = nps_figures.figures(ctx, owner, 26)
+    assert 5 < sum(came > 0 for came in weeks.came)
+    assert 10 < asked.all.answers
+    assert ([], [], []) == (
+        doctoring.differences(ctx),
+        doctoring.stamp_differences(ctx),
+        doctoring.credit_differences(ctx),
+    )
 
 
 def test_a_taken_port_is_told_with_what_to_do(tmp_path: Path):

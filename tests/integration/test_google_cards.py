@@ -15,7 +15,7 @@ from sqlalchemy import event
 from app import wiring
 from app.db.delivery import Channel, GoogleObject, OutboxRow, OutboxState
 from app.db.people import MemberStatus
-from app.services import dead_rows, google_cards, members
+from app.services import dead_rows, google_cards, google_describing, members
 from app.services.context import Context
 from app.services.errors import Refused
 from app.services.views import MemberView
@@ -164,7 +164,9 @@ def test_what_lapsed_is_not_shown(kulma: GoogleShop, at: Callable[[datetime], No
     at(datetime.now(UTC) + timedelta(days=7))
     assert (
         "0/10"
-        == google_cards.describe(kulma.ctx, [member.card_id])[member.card_id].body["loyaltyPoints"]["balance"]["string"]
+        == google_describing.describe(kulma.ctx, [member.card_id])[member.card_id].body["loyaltyPoints"]["balance"][
+            "string"
+        ]
     )
 
 
@@ -198,7 +200,7 @@ def test_a_persian_card_has_persian_digits_and_labels_for_other_phones(kulma: Go
 
 @pytest.mark.parametrize("language", ["en", "fi", "ru", "fa"])
 def test_labels_beside_numbers_fit_on_every_phone(kulma: GoogleShop, language: str):
-    shown = google_cards.describe(kulma.ctx, [kulma.shop.member(1, language=language).card_id])
+    shown = google_describing.describe(kulma.ctx, [kulma.shop.member(1, language=language).card_id])
     (card,) = shown.values()
     for points in (card.body["loyaltyPoints"], card.body["secondaryLoyaltyPoints"]):
         assert "…" not in json.dumps(points, ensure_ascii=False)
@@ -207,7 +209,7 @@ def test_labels_beside_numbers_fit_on_every_phone(kulma: GoogleShop, language: s
 def test_google_is_told_of_credit_with_its_last_day(kulma: GoogleShop):
     member = kulma.shop.member()
     grant(kulma.shop, member, last_day="2030-12-31")
-    (card,) = google_cards.describe(kulma.ctx, [member.card_id]).values()
+    (card,) = google_describing.describe(kulma.ctx, [member.card_id]).values()
     (told,) = (text for text in card.body["textModulesData"] if text["id"] == "credit")
     assert ("Credit", "€12.50, until 31 Dec 2030") == (told["header"], told["body"])
 
@@ -228,7 +230,7 @@ def test_many_cards_are_sent_together_with_the_same_few_queries(kulma: GoogleSho
             seen.append(statement)  # noqa: B023 - called before the next round
 
         event.listen(kulma.ctx.engine, "before_cursor_execute", see)
-        google_cards.describe(kulma.ctx, [member.card_id for member in saved[:count]])
+        google_describing.describe(kulma.ctx, [member.card_id for member in saved[:count]])
         event.remove(kulma.ctx.engine, "before_cursor_execute", see)
         queries.append(len(seen))
     assert queries[0] == queries[1] <= 5

@@ -300,10 +300,10 @@ class TestBeforeTheCustomerJoined:
         post(shop, phone=PHONE)
         post(elsewhere, phone=PHONE)
         at(NOON + timedelta(days=14))
-        assert upkeep.run(shop.ctx)
+        assert upkeep.run(shop.ctx, 60.0)
         assert [PHONE, PHONE] == [row.phone for row in kept(shop)]
         at(NOON + timedelta(days=14, seconds=1))
-        assert upkeep.run(shop.ctx)
+        assert upkeep.run(shop.ctx, 60.0)
         assert ["", PHONE] == [row.phone for row in kept(shop)]
 
     def test_only_what_would_have_earned_a_stamp_earns_one(self, shop: Shop, at: SetClock) -> None:

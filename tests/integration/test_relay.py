@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from redis import Redis
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import clock
@@ -18,7 +18,7 @@ from app.db.people import Member
 from app.jobs import relay
 from app.jobs.relay import Relay
 from app.jobs.station import Stop
-from app.services import doorbell, outbox, till, upkeep
+from app.services import doorbell, night_settling, outbox, till, upkeep
 from app.services.context import Context
 from app.wiring import connect_valkey
 from tests.factories import Shop
@@ -205,7 +205,10 @@ def test_a_relay_that_is_told_to_stop_stops(ctx: Context):
     assert not thread.is_alive()
 
 
-def test_what_lapsed_is_closed_by_the_relay_a_little_at_a_time(ctx: Context, quiet: Shop, relays: list[Relay]):
+def test_what_lapsed_is_closed_by_the_relay_a_little_at_a_time(
+    ctx: Context, quiet: Shop, relays: list[Relay], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(night_settling, "TOGETHER", 1)
     shop = quiet
     shop.change_program(stamp_valid_days="30")
     members = [shop.member(number) for number in range(3)]
@@ -214,7 +217,7 @@ def test_what_lapsed_is_closed_by_the_relay_a_little_at_a_time(ctx: Context, qui
     with ctx.sessions.begin() as session:
         session.execute(update(Member).values(next_expiry_at=clock.now() - timedelta(days=1)))
         session.execute(text("UPDATE ledger_entries SET expires_at = now() - interval '1 day'"))
-    assert upkeep.settle_lapsed(ctx, until=time.monotonic())  # no time: one member, and more to do
+    assert night_settling.settle_lapsed(ctx, until=time.monotonic())  # no time: one member, and more to do
     assert [0, 1, 1] == sorted(stamps(ctx))
     relays[0].look()
     assert [0, 0, 0] == stamps(ctx)
@@ -231,16 +234,33 @@ def test_a_member_who_can_not_be_settled_stops_nobody_else(ctx: Context, quiet: 
         for age, member in enumerate(members):
             late = clock.now() - timedelta(days=2 - age)
             session.execute(update(Member).where(Member.id == member.id).values(next_expiry_at=late))
-    right = upkeep.settle
+    right = night_settling.settle_all
 
-    def breaks(session: Session, member: Member, at: object) -> bool:
-        if member.id == members[0].id:
+    def breaks(session: Session, due: Sequence[Member], at: datetime) -> list[Member]:
+        if members[0].id in {member.id for member in due}:
             raise ValueError("a fault of ours")
-        return right(session, member, at)  # type: ignore[arg-type]
+        return right(session, due, at)
 
-    monkeypatch.setattr(upkeep, "settle", breaks)
-    assert upkeep.run(ctx)
+    monkeypatch.setattr(night_settling, "settle_all", breaks)
+    assert upkeep.run(ctx, 60.0)
     assert [0, 1] == sorted(stamps(ctx))
+
+
+def test_whoever_is_at_a_till_is_left_to_the_till(ctx: Context, quiet: Shop):
+    shop = quiet
+    shop.change_program(stamp_valid_days="30")
+    members = [shop.member(number) for number in range(2)]
+    for member in members:
+        till.give_stamps(ctx, shop.cashier, member.card_code)
+    with ctx.sessions.begin() as session:
+        session.execute(update(Member).values(next_expiry_at=clock.now() - timedelta(days=1)))
+        session.execute(text("UPDATE ledger_entries SET expires_at = now() - interval '1 day'"))
+    with ctx.sessions.begin() as at_the_till:
+        at_the_till.execute(select(Member.id).where(Member.id == members[0].id).with_for_update(of=Member))
+        night_settling.settle_lapsed(ctx, float("inf"))
+        assert [0, 1] == sorted(stamps(ctx))
+    night_settling.settle_lapsed(ctx, float("inf"))
+    assert [0, 0] == stamps(ctx)
 
 
 def stamps(ctx: Context) -> list[int]:

@@ -77,7 +77,7 @@ def test_a_name_of_another_programme_chooses_nobody(ctx: Context, shop: Shop):
     theirs = fill(ctx, open_shop(ctx, "other"), 1)
     shop.member(1)
     with ctx.sessions() as session:
-        for kind in ("class", "list", "location", "campaign"):
+        for kind in ("class", "list", "location", "campaign", "tier", "member_group", "answer"):
             field = next(name for name, one in LEAVES[kind].fields.items() if one.options[0] in theirs.things)
             thing = theirs.things[LEAVES[kind].fields[field].options[0]][0]
             assert [] == chosen(session, shop, Group(How.ALL, (LEAVES[kind](**{field: thing}),)))

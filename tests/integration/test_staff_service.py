@@ -158,8 +158,9 @@ def test_another_programme_s_staff_cannot_be_seen_or_changed(shop: Shop) -> None
 def test_another_programme_s_location_is_nobody_s_till(shop: Shop) -> None:
     other = open_shop(shop.ctx, "torni")
     for typed in (str(other.location.id), "not an id"):
-        saved = staff.save(shop.ctx, shop.owner, NEW | {"location_id": typed})
-        assert saved.location_id is None
+        with pytest.raises(InvalidForm) as refused:
+            staff.save(shop.ctx, shop.owner, NEW | {"location_id": typed})
+        assert "location-not-found" == refused.value.errors["location_id"].kind
 
 
 def test_an_own_password_is_changed_with_the_present_one(shop: Shop) -> None:

@@ -515,7 +515,7 @@ def test_whatever_happens_at_several_tills_the_ledgers_sum_is_the_balance(
 ) -> None:
     shop.change_program(stamps_needed="3", stamp_valid_days="5", reward_valid_days="6")
     unguarded(shop)  # the days of this test are hours of the guard's clock
-    run = uuid4().int % 10_000
+    run, example = uuid4().int % 10_000, uuid4().hex
     moment = clock.now()
     with monkeypatch.context() as patched, ThreadPoolExecutor(4) as pool:
         patched.setattr(clock, "now", lambda: moment)
@@ -523,7 +523,9 @@ def test_whatever_happens_at_several_tills_the_ledgers_sum_is_the_balance(
         day = Day(shop, people)
         for turn, steps in enumerate(rounds):
             moment += timedelta(days=max(step[3] for step in steps))
-            for done in [pool.submit(day.play, step, f"{run}-{turn}-{number}") for number, step in enumerate(steps)]:
+            for done in [
+                pool.submit(day.play, step, f"{example}-{turn}-{number}") for number, step in enumerate(steps)
+            ]:
                 done.result()
         for member in people:
             assert_sums_agree(shop, now_of(shop, member))

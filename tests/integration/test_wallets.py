@@ -11,7 +11,7 @@ from app.db.delivery import AppleDevice, AppleRegistration, OutboxState
 from app.db.people import MemberCard
 from app.services import apple_devices, members, till
 from app.services.apple_devices import MOST_DEVICES
-from app.services.ledger_book import announce
+from app.services.card_news import announce
 from app.services.views import MemberView
 from certs.identity import SigningIdentity
 from tests.factories import Shop

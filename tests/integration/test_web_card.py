@@ -71,7 +71,7 @@ def test_a_reward_shows_its_last_day_where_the_shop_is(
     at(datetime(2026, 11, 22, 23, 30, tzinfo=UTC))  # in Helsinki it is the 23rd already
     member = shop.member(1)
     till.give_stamps(shop.ctx, shop.cashier, member.card_code, count=10)
-    assert "Use it by 23 December 2026." in client.get(path_of(shop, member)).text
+    assert "Last day: 23 December 2026" in client.get(path_of(shop, member)).text
 
 
 def test_the_page_speaks_the_members_language_with_its_digits(client: FlaskClient, shop: Shop) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from app.db.delivery import GoogleObject, InstallEvent
 from app.db.people import MemberStatus
-from app.services import google_cards, members, programs
+from app.services import google_describing, members, programs
 from app.services.context import Context
 from app.services.views import MemberView
 from app.web.factory import create_app
@@ -76,7 +76,10 @@ def installs(kulma: GoogleShop, member: MemberView) -> int:
 
 def said(kulma: GoogleShop, member: MemberView, event: str = "save") -> bytes:
     """What Google would post about this card."""
-    ids = google_cards.class_id(kulma.ctx, member.program_id), google_cards.object_id(kulma.ctx, member.card_id)
+    ids = (
+        google_describing.class_id(kulma.ctx, member.program_id),
+        google_describing.object_id(kulma.ctx, member.card_id),
+    )
     return kulma.sandbox.signer.event(event, *ids)
 
 
@@ -114,7 +117,10 @@ def test_what_google_did_not_sign_for_us_is_refused(
     member = kulma.saved()
     good = said(kulma, member)
     forger = CallbackSigner.kept_in(tmp_path_factory.mktemp("forger") / "root.pem", kulma.sandbox.signer.now)
-    ids = google_cards.class_id(kulma.ctx, member.program_id), google_cards.object_id(kulma.ctx, member.card_id)
+    ids = (
+        google_describing.class_id(kulma.ctx, member.program_id),
+        google_describing.object_id(kulma.ctx, member.card_id),
+    )
     others = kulma.sandbox.signer.event(
         "save", "3388000000000000099.x", f"3388000000000000099.card-{member.card_id.hex}"
     )

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.db.people import Consent, MemberStatus
-from app.services import join_codes, member_search, members, programs
+from app.services import join_codes, member_search, members, overview, programs
 from app.services.context import Context
 from app.web.factory import create_app
 from tests.factories import PROGRAM_FORM, Shop
@@ -117,7 +117,7 @@ def test_the_channel_tag_travels_from_the_poster_to_the_member(client: FlaskClie
     assert '<input type="hidden" name="via" value="table-1">' in page
     assert "/join/kulma?lang=fi&amp;via=table-1" in page
     joins(client, via="table-1")
-    assert members.joins_by_channel(shop.ctx, shop.owner) == [("table-1", 1)]
+    assert overview.joins_by_channel(shop.ctx, shop.owner) == [("table-1", 1)]
 
 
 def test_consents_are_kept_with_the_wording_that_was_shown(client: FlaskClient, shop: Shop) -> None:

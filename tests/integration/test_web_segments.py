@@ -13,7 +13,7 @@ from app.db.campaigns import Campaign
 from app.db.people import Role
 from app.loyalty.segment_leaves import JoinedVia, Speaks, Visits
 from app.loyalty.segments import EVERYONE, Group, How, written
-from app.services import members, phone_lists, segment_forms, segments
+from app.services import members, phone_files, phone_lists, segment_forms, segments
 from app.services.errors import Refused
 from tests.factories import Shop, open_shop
 from tests.segment_trees import NOW
@@ -257,4 +257,4 @@ def test_a_list_in_use_stays_until_nothing_names_it(shop: Shop, sign_in: SignIn)
 def test_a_number_written_in_any_way_finds_its_member(shop: Shop):
     phone = members.by_id(shop.ctx, shop.owner, shop.member(5).id).phone
     for text in ("040 1230005", "+358401230005", "00 358 40 1230005", "358401230005", "(040) 123-0005"):
-        assert phone in phone_lists.readings(text, "FI"), text
+        assert phone in phone_files.readings(text, "FI"), text

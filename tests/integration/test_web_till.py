@@ -284,7 +284,7 @@ class TestGiving:
     def test_the_stamp_that_fills_the_card_tells_of_the_reward(self, cashier: FlaskClient, shop: Shop) -> None:
         member = shop.member()
         page = give(cashier, member, count="10")
-        assert "The card is full. Reward: Free coffee" in text_of(page)
+        assert "A reward to use: Free coffee" in text_of(page)
         assert "1 reward is ready" in text_of(page)
 
     def test_markup_in_a_name_stays_text(self, cashier: FlaskClient, shop: Shop) -> None:
