@@ -1,10 +1,9 @@
 """Takes the pictures that README and docs show, of a fresh demo: docs/pictures/*.png.
 
 .venv/bin/python scripts/screenshots.py            # all
-.venv/bin/python scripts/screenshots.py phones     # some: customers, staff, phones or messages
+.venv/bin/python scripts/screenshots.py phones     # some: customers, staff, phones, messages, programme
 """
 
-import io
 import re
 import sys
 import tempfile
@@ -15,11 +14,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from PIL import Image, ImageDraw  # noqa: E402 - only found after the line above
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 - only found after the line above
 
 from app import clock  # noqa: E402 - only found after the line above
 from app.cli.tour import running_demo  # noqa: E402
+from scripts.window_frames import side_by_side  # noqa: E402
 from tests.browser.conftest import QUIET, chromium_path  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -27,7 +26,6 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
 SHELF = {"width": 1280, "height": 920}
 HALF = {"width": 800, "height": 920}
-_MARGIN, _BAR, _CORNER = 28, 34, 12  # of the drawn windows, in pixels
 
 
 def main() -> int:
@@ -36,7 +34,11 @@ def main() -> int:
         print("No Chromium: run scripts/install-chromium.sh", file=sys.stderr)
         return 1
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, running_demo(Path(folder)) as told, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_demo(Path(folder), history=True) as told,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
         wanted = sys.argv[1:] or list(PARTS)
         for name in wanted:
@@ -69,13 +71,11 @@ def staff_pictures(browser: Browser, told: dict[str, Any]) -> None:
             take(page, f"office-{part}{ending}")
         page.goto(told["till_url"])
         take(page, f"till-empty{ending}")
-        page.keyboard.type(told["members"][1]["card_code"])
-        page.keyboard.press("Enter")
+        scan(page, told["members"][1]["card_code"])
         page.get_by_text("Bob Miller").first.wait_for()
         take(page, f"till{ending}")
         page.goto(f"{told['till_url']}?lang=fa")
-        page.keyboard.type(told["members"][3]["card_code"])
-        page.keyboard.press("Enter")
+        scan(page, told["members"][3]["card_code"])
         page.get_by_text("مریم رضایی").first.wait_for()
         take(page, f"till-fa{ending}")
 
@@ -92,7 +92,7 @@ def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
     """Both phones of one customer after a stamp at the till, and the till beside them."""
     phones, till = opened(browser, told, SHELF), opened(browser, told, HALF)
     for number, kind in enumerate(("iPhone", "Android"), start=1):
-        phones.goto(told["sandbox"]["phones_url"])
+        go_to_empty_shelf(phones, told)
         phones.get_by_label(kind, exact=True).check()
         phones.get_by_label("Whose card?").select_option("Bob Miller")
         phones.get_by_role("button", name="Add the phone").click()
@@ -101,7 +101,7 @@ def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
     for alerts in phones.locator(".alerts").all():
         expect(alerts).to_contain_text("Your reward is here")
     give_a_stamp(till, told)
-    expect(phones.locator(".iphone .alert").first).to_contain_text("You have 4 of 10 stamps")
+    expect(phones.locator(".iphone .alert").first).to_contain_text("4 of 10")
     expect(phones.locator(".android .front .fields")).to_contain_text("4/10")
     phones.wait_for_timeout(1200)  # what is new shines for a moment
     to_the_shelf = "scrollTo(0, document.querySelector('.shelf').offsetTop - 24)"
@@ -116,7 +116,7 @@ def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
 def messages_pictures(browser: Browser, told: dict[str, Any]) -> None:
     """Somebody joins by SMS, gets credit and an offer; and what the till and the office show of it."""
     phones, office = opened(browser, told, SHELF), opened(browser, told, DESKTOP)
-    phones.goto(told["sandbox"]["phones_url"])
+    go_to_empty_shelf(phones, told)
     for kind, language, words in (("iPhone", "English", "48213"), ("Android", "فارسی", "سلام ۴۸۲۱۳")):
         phones.get_by_label(kind, exact=True).check()
         phones.get_by_label("The phone’s language").select_option(language)
@@ -189,6 +189,71 @@ def campaign(office: Page, told: dict[str, Any]) -> None:
     take(office, "office-classes")
 
 
+def programme_pictures(browser: Browser, told: dict[str, Any]) -> None:
+    """Bonus, tiers, rewards, visits, friends and questions: in the office, at the till and the door, on the phone."""
+    office, door = opened(browser, told, DESKTOP), opened(browser, told, PHONE)
+    aino, base = told["members"][0], told["base_url"]
+    sign_in(office, told)
+    for part in ("bonus", "tiers", "rewards", "visits", "referral", "nps", "joining", "stamps", "staff-figures"):
+        office.goto(f"{base}/office/{part}")
+        take(office, f"office-{part}")
+    office.goto(f"{base}/office/tiers?lang=fa")
+    take(office, "office-tiers-fa")
+    office.goto(f"{told['till_url']}?lang=en")
+    scan(office, aino["card_code"])
+    office.get_by_text(aino["name"]).first.wait_for()
+    take(office, "till-programme")
+    sign_in(door, told)
+    door.goto(told["door_url"])
+    expect(door.locator("#net")).to_have_attribute("data-net", "online")
+    scan(door, aino["card_code"])
+    expect(door.get_by_text("Welcome, Aino!").first).to_be_visible()
+    take(door, "door-phone")
+    own_pictures(browser, told)
+    phones = opened(browser, told, SHELF)
+    go_to_empty_shelf(phones, told)
+    for number, kind in enumerate(("iPhone", "Android"), start=1):
+        phones.goto(told["sandbox"]["phones_url"])
+        phones.get_by_label(kind, exact=True).check()
+        phones.get_by_label("Whose card?").select_option(aino["name"])
+        phones.get_by_role("button", name="Add the phone").click()
+        expect(phones.locator(".stand")).to_have_count(number)
+    expect(phones.locator(".android .front .fields")).to_contain_text("/10")
+    phones.evaluate("scrollTo(0, document.querySelector('.shelf').offsetTop - 24)")
+    take(phones, "phones-tier")
+
+
+def own_pictures(browser: Browser, told: dict[str, Any]) -> None:
+    """What customers see: the card in their tier's colour, a link for friends, the question, rewards to use."""
+    page = opened(browser, told, PHONE)
+    first = told["members"][0]["card_url"]
+    for name, address in (("card-tier", ""), ("own-friend", "/me/friend"), ("own-receipts", "/me/receipts")):
+        page.goto(f"{first}{address}?lang=en")
+        take(page, name)
+    for name, number, language in (("own-rewards", 2, "en"), ("own-question-fa", 3, "fa")):
+        page.goto(f"{told['members'][number]['card_url']}?lang={language}")
+        if number == 3:
+            page.locator(".survey button").click()
+            page.wait_for_url("**/n/*")
+        else:
+            page.locator(".rewards").scroll_into_view_if_needed()
+        take(page, name)
+
+
+def go_to_empty_shelf(page: Page, told: dict[str, Any]) -> None:
+    """The pretend phones' page, without those of earlier pictures."""
+    address = told["sandbox"]["phones_url"]
+    for phone in page.request.get(address, headers={"Accept": "application/json"}).json():
+        page.request.post(f"{address}/{phone['id']}/throw-away")
+    page.goto(address)
+
+
+def scan(page: Page, code: str) -> None:
+    """As a scanner types."""
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+
+
 def fill_a_card(page: Page, told: dict[str, Any]) -> None:
     """As till software does."""
     filled = page.request.post(
@@ -202,30 +267,9 @@ def fill_a_card(page: Page, told: dict[str, Any]) -> None:
 def give_a_stamp(till: Page, told: dict[str, Any]) -> None:
     sign_in(till, told)
     till.goto(told["till_url"])
-    till.keyboard.type(told["members"][1]["card_code"])
-    till.keyboard.press("Enter")
+    scan(till, told["members"][1]["card_code"])
     till.locator("#give button.primary").click()
     expect(till.locator("#result")).to_contain_text("1 stamp given")
-
-
-def side_by_side(shots: list[bytes], file: Path) -> None:
-    """Two windows on one desk."""
-    windows = [Image.open(io.BytesIO(shot)).convert("RGB") for shot in shots]
-    width = sum(window.width for window in windows) + _MARGIN * (len(windows) + 1)
-    desk = Image.new("RGB", (width, windows[0].height + _BAR + 2 * _MARGIN), "#cfd8d3")
-    left = _MARGIN
-    for window in windows:
-        framed = Image.new("RGB", (window.width, window.height + _BAR), "#e9ece9")
-        framed.paste(window, (0, _BAR))
-        draw = ImageDraw.Draw(framed)
-        for number, color in enumerate(("#e0655c", "#e5b54a", "#63b36a")):
-            middle = 18 + number * 20
-            draw.ellipse((middle - 6, _BAR // 2 - 6, middle + 6, _BAR // 2 + 6), fill=color)
-        mask = Image.new("L", framed.size, 0)
-        ImageDraw.Draw(mask).rounded_rectangle((0, 0, *framed.size), _CORNER, fill=255)
-        desk.paste(framed, (left, _MARGIN), mask)
-        left += window.width + _MARGIN
-    desk.save(file, optimize=True)
 
 
 def opened(browser: Browser, told: dict[str, Any], size: dict[str, int]) -> Page:
@@ -244,6 +288,7 @@ PARTS = {
     "staff": staff_pictures,
     "phones": phones_pictures,
     "messages": messages_pictures,
+    "programme": programme_pictures,
 }
 """What can be asked for by name."""
 
