@@ -13,6 +13,7 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, P
 from sms.digits import ascii_digits
 
 _LONGEST_TYPED = 40
+_NONE = "–"
 _TYPED = re.compile(r"\+?[0-9 ()\-./]+")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
 _TEXTABLE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP})
@@ -55,14 +56,19 @@ def normalise(text: str, country: str) -> str:
 
 
 def masked(e164: str) -> str:
-    """The number with only its country code and last two digits to be read: '+358 ** *****67'."""
+    """The number with only its country code and last two digits to be read: '+358 ** *****67'. '–' for none."""
+    if not e164.startswith("+"):
+        return _NONE
     shown = phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL)
     code, _, rest = shown.partition(" ")
     return f"{code} {re.sub('[0-9]', '*', rest[:-2])}{rest[-2:]}"
 
 
 def shown(e164: str, country: str) -> str:
-    """The number as people in `country` write it: national form for their own, international for others."""
+    """The number as people in `country` write it: national form for their own, international for others. '–' for
+    what is none: who was erased has no number."""
+    if not e164.startswith("+"):
+        return _NONE
     number = phonenumbers.parse(e164)
     own = phonenumbers.region_code_for_number(number) == country.upper()
     return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL if own else PhoneNumberFormat.INTERNATIONAL)
@@ -70,7 +76,7 @@ def shown(e164: str, country: str) -> str:
 
 def country_of(e164: str) -> str:
     """The ISO 3166 country of a number; empty for one of no country."""
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(e164))
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(e164)) if e164.startswith("+") else ""
     return region if region in phonenumbers.SUPPORTED_REGIONS else ""
 
 

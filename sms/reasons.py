@@ -27,6 +27,7 @@ class Reason(StrEnum):
     SETTINGS = "settings"
     PUMPING = "pumping"
     OUTDATED = "outdated"
+    ERASED = "erased"
     CAMPAIGN_STOPPED = "campaign-stopped"
     CAMPAIGN_PAUSED = "campaign-paused"
     QUIET_HOURS = "quiet-hours"
@@ -72,6 +73,7 @@ MEANINGS = {
     Reason.OUTDATED: Meaning(
         "The credit that it tells of was no longer open when it would have gone out.", permanent=True
     ),
+    Reason.ERASED: Meaning("The person was erased before this message went out.", permanent=True),
     Reason.CAMPAIGN_STOPPED: Meaning("The campaign was stopped before this message went out.", permanent=True),
     Reason.CAMPAIGN_PAUSED: Meaning("The campaign is paused: this message waits until it goes on."),
     Reason.QUIET_HOURS: Meaning("Offers wait until the quiet hours are over."),
