@@ -91,8 +91,8 @@ def sign_in(page: Page, told: dict[str, Any]) -> None:
 def phones_pictures(browser: Browser, told: dict[str, Any]) -> None:
     """Both phones of one customer after a stamp at the till, and the till beside them."""
     phones, till = opened(browser, told, SHELF), opened(browser, told, HALF)
+    go_to_empty_shelf(phones, told)
     for number, kind in enumerate(("iPhone", "Android"), start=1):
-        go_to_empty_shelf(phones, told)
         phones.get_by_label(kind, exact=True).check()
         phones.get_by_label("Whose card?").select_option("Bob Miller")
         phones.get_by_role("button", name="Add the phone").click()
@@ -213,7 +213,6 @@ def programme_pictures(browser: Browser, told: dict[str, Any]) -> None:
     phones = opened(browser, told, SHELF)
     go_to_empty_shelf(phones, told)
     for number, kind in enumerate(("iPhone", "Android"), start=1):
-        phones.goto(told["sandbox"]["phones_url"])
         phones.get_by_label(kind, exact=True).check()
         phones.get_by_label("Whose card?").select_option(aino["name"])
         phones.get_by_role("button", name="Add the phone").click()

@@ -60,13 +60,18 @@ function show(stand, drawing) {
 
 /** Put the phones on the shelf that the server has and the page has not, and leave the rest of the page alone. */
 async function addStands() {
-  const answer = await fetch(shelf.dataset.shelf, { headers: { Accept: "text/html" } });
+  const answer = await fetch(shelf.dataset.shelf, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const stand of page.querySelectorAll("[data-stand]")) {
-    if (document.getElementById(stand.id)) continue;
-    shelf.append(document.adoptNode(stand));
-    ready(stand);
+  for (const { id, kind } of await answer.json()) {
+    if (document.getElementById(`phone-${id}`)) continue;
+    const stand = document.createElement("article");
+    stand.id = `phone-${id}`;
+    stand.className = `stand ${kind}`;
+    stand.setAttribute("aria-labelledby", `name-${id}`);
+    Object.assign(stand.dataset, { stand: id, version: 0 });
+    newest[id] ??= 1;
+    await redraw(stand);
+    if (stand.hasChildNodes() && !document.getElementById(stand.id)) shelf.append(stand);
   }
 }
 
