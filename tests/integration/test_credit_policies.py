@@ -264,7 +264,9 @@ def test_who_stops_a_giving_is_sure_that_nobody_gets_more(shop: Shop, monkeypatc
     assert {member: [500] for member in members[:2]} == credits(shop)
     assert [(RunState.STOPPED, NOW, 2, 1_000)] == runs(shop)
     with shop.ctx.sessions() as session:
-        actions = session.scalars(select(AuditEntry.action).where(AuditEntry.subject_id == run_id))
+        actions = session.scalars(
+            select(AuditEntry.action).where(AuditEntry.subject_id == run_id).order_by(AuditEntry.id)
+        )
         assert ["credit-run.started", "credit-run.stopped"] == list(actions)
 
 
