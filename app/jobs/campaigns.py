@@ -43,17 +43,27 @@ class CampaignSender:
     pace: Callable[[int], None]
     per_second: float
     _threads: ThreadPoolExecutor = field(init=False)
+    _writer: ThreadPoolExecutor = field(init=False)
+    _writing: Future[None] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         at_a_time = min(MOST_AT_A_TIME, max(2, int(self.per_second * ANSWER_SECONDS)))
         self._threads = ThreadPoolExecutor(at_a_time, "campaign")
+        self._writer = ThreadPoolExecutor(1, "campaign-writer")
 
     def close(self) -> None:
         self._threads.shutdown()
+        self._writer.shutdown()
 
     def send_runs(self, rows: Sequence[Claimed]) -> list[Outcome]:
         """A slice of each run. What is left goes on in a row of its own."""
-        return [self._slice(row) for row in rows]
+        outcomes = []
+        for row in rows:
+            try:
+                outcomes.append(self._slice(row))
+            finally:
+                self._written()
+        return outcomes
 
     def _slice(self, row: Claimed) -> Outcome:
         until = time.monotonic() + SLICE_SECONDS
@@ -98,9 +108,20 @@ class CampaignSender:
             futures += [self._threads.submit(round_.send, one) for one in chunk]
         outcomes = [future.result() for future in futures]
         pause = timedelta(seconds=(round_.busy.retry_after or 0.0) if round_.busy else 0.0)
-        campaign_batches.record(self.context, outcomes, row.program_id, clock.now() + pause)
+        self._written()
+        self._writing = self._writer.submit(
+            campaign_batches.record, self.context, outcomes, row.program_id, clock.now() + pause
+        )
+        if any(one.not_taken for one in outcomes):  # they are planned again, which the next claim has to see
+            self._written()
         log().info("campaign.batch", run=str(row.subject_id), messages=len(outcomes))
         return round_.busy
+
+    def _written(self) -> None:
+        """Wait until it is written what became of the last batch, which happens while the next one goes out."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def _chunks(self, messages: Sequence[Handing]) -> Iterator[Sequence[Handing]]:
         size = max(1, int(self.per_second * CHUNK_SECONDS))
