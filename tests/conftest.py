@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from flask import Flask
+from hypothesis import HealthCheck, settings
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import exists, literal, select, text, union_all
+from sqlalchemy.exc import OperationalError
 
 from app import clock, logs, wiring
 from app.db import migrate, tables
@@ -15,8 +19,15 @@ from app.db.engine import make_engine
 from app.services import kept_counts, staff
 from app.services.context import Context
 from app.settings import Settings, load
+from app.web.factory import create_app
 from certs import development, identity
 from tests.factories import Shop, open_shop
+
+# The same examples each time, however slow the machine is; HYPOTHESIS_PROFILE=search looks for new ones.
+_ALLOWED = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, suppress_health_check=_ALLOWED)
+settings.register_profile("search", deadline=None, print_blob=True, suppress_health_check=_ALLOWED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +87,12 @@ def quick_passwords() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def templates_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a test's own application compiles of its templates, the next one finds."""
+    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))}
+
+
+@pytest.fixture(scope="session", autouse=True)
 def fresh_counts() -> None:
     """However slow the machine is, a campaign is counted each time that a test looks."""
     kept_counts.QUICK_SECONDS = 3600.0
@@ -98,12 +115,36 @@ _FILLED = union_all(*(select(literal(name)).where(exists().select_from(table)) f
 def ctx(wired: wiring.Wired) -> Iterator[Context]:
     """The connections, over an empty database and an empty Valkey."""
     yield wired.context
-    with wired.context.engine.begin() as connection:
+    for tries_left in reversed(range(3)):
+        try:
+            _empty(wired.context)
+            break
+        except OperationalError:  # a deadlock with a thread of the test that had not ended yet
+            if not tries_left:
+                raise
+    wired.context.valkey.flushdb()
+
+
+def _empty(ctx: Context) -> None:
+    with ctx.engine.begin() as connection:
         filled = set(connection.scalars(_FILLED))
         for name, table in _TABLES.items():
             if name in filled:
                 connection.execute(table.delete())
-    wired.context.valkey.flushdb()
+
+
+@pytest.fixture(scope="session")
+def _made_once(wired: wiring.Wired) -> Flask:
+    # Its routes and templates take longer to make than most tests take to run.
+    return create_app(wired.context)
+
+
+@pytest.fixture
+def web_app(ctx: Context, _made_once: Flask) -> Iterator[Flask]:
+    """The web application over the test's connections, as it is served."""
+    _made_once.config.update(TESTING=False, WTF_CSRF_ENABLED=True)
+    yield _made_once
+    _made_once.extensions["leima_clicks"].close()  # else it writes into the next test's database
 
 
 @pytest.fixture

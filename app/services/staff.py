@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -32,8 +33,6 @@ _SHORT = N_("A password needs at least %(least)s characters.")
 _DOUBLE_CLICK = timedelta(minutes=10)
 
 _hasher = PasswordHasher()
-# Checked when the login is unknown, so that an unknown login takes as long as a wrong password.
-_NOBODY = _hasher.hash("nobody has this password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def sign_in(ctx: Context, login: str, password: str, address: str) -> StaffView:
     with ctx.sessions() as session:
         person = session.scalars(select(Staff).where(Staff.login == name)).one_or_none()
         found = staff_view(person) if person is not None and person.active else None
-        stored = person.password_hash if person is not None else _NOBODY
+        stored = person.password_hash if person is not None else _nobodys_hash()
     if not _fits(stored, password) or found is None:
         raise Refused("wrong-login", N_("The name or the password is wrong."), status=401)
     limits.forget(ctx, limits.SIGN_IN, "sign-in", name, address)
@@ -204,6 +203,12 @@ def _check_password(reader: FormReader, field: str, password: str) -> None:
         reader.wrong(
             field, "long-password", N_("A password has %(most)s characters at most."), {"most": LONGEST_PASSWORD}
         )
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Checked when the login is unknown, so that an unknown login takes as long as a wrong password."""
+    return _hasher.hash("nobody has this password")
 
 
 def _fits(password_hash: str, password: str) -> bool:

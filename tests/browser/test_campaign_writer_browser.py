@@ -4,10 +4,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from app.db.people import Role
 from app.services import segments, sms_rules
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD, Shop
+from tests.browser.conftest import Live, sign_in
+from tests.factories import Shop
 
 pytestmark = pytest.mark.browser
 YES = {"sms_marketing": "Yes."}
@@ -18,14 +17,6 @@ PRICED = {
     "quiet_until": "00:00",
     "country_FI": "on",
 }
-
-
-def sign_in(opened: Page, live: Live, role: Role = Role.MARKETER) -> None:
-    opened.goto("/staff/sign-in")
-    opened.locator("[name=login]").fill(live.shop.people[role].login)
-    opened.locator("[name=password]").fill(PASSWORD)
-    opened.locator("main button").first.click()
-    expect(opened.locator(".bar-person")).to_be_visible()
 
 
 def with_people(shop: Shop) -> None:
@@ -40,7 +31,7 @@ def test_a_campaign_is_written_previewed_saved_and_sent(
 ) -> None:
     with_people(live.shop)
     opened: Page = request.getfixturevalue(window)
-    sign_in(opened, live)
+    sign_in(opened, "max")
     opened.goto("/office/campaigns")
     opened.get_by_role("link", name="New campaign").click()
     opened.get_by_label("Name of the campaign").fill("Spring buns")
@@ -74,7 +65,7 @@ def test_a_campaign_is_written_previewed_saved_and_sent(
 
 
 def test_a_choice_shows_the_fields_that_it_needs(live: Live, page: Page) -> None:
-    sign_in(page, live)
+    sign_in(page, "max")
     page.goto("/office/campaigns/new")
     expect(page.get_by_label("Time", exact=True)).to_be_hidden()
     for when, seen in {
@@ -96,7 +87,7 @@ def test_it_all_works_without_scripts(live: Live, browser: Browser) -> None:
     with_people(live.shop)
     context = browser.new_context(base_url=live.url, java_script_enabled=False, locale="en-GB")
     page = context.new_page()
-    sign_in(page, live)
+    sign_in(page, "max")
     page.goto("/office/campaigns/new")
     page.locator("[name=name]").fill("Spring buns")
     page.locator("[name=where-new]").select_option("reward")
@@ -123,7 +114,7 @@ def test_every_page_of_campaigns_is_accessible_and_fits(
     segments.save(live.shop.ctx, live.shop.owner, built)
     opened: Page = request.getfixturevalue(window)
     opened.emulate_media(color_scheme=scheme)
-    sign_in(opened, live, Role.OWNER)
+    sign_in(opened)
     opened.goto("/office/campaigns/new?lang=" + language)
     opened.locator("[name=name]").fill("ا" * 60)
     opened.locator("#who").select_option("everyone")

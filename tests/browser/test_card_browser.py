@@ -18,8 +18,8 @@ from app.db.people import MemberStatus
 from app.services import members, programs, till
 from app.services.context import Context
 from app.web.factory import create_app
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD, PROGRAM_FORM, Shop
+from tests.browser.conftest import Live, sign_in
+from tests.factories import PROGRAM_FORM, Shop
 
 pytestmark = pytest.mark.browser
 
@@ -101,7 +101,7 @@ def with_google(ctx: Context, shop: Shop) -> Iterator[Live]:
     }
     on = replace(ctx, settings=ctx.settings.model_copy(update=settings))
     server = make_server("127.0.0.1", 0, create_app(on), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield Live(f"http://localhost:{server.server_port}", shop)
     server.shutdown()
@@ -138,15 +138,8 @@ def test_the_wallet_of_the_device_is_the_larger_button_above(
         assert found.violations_count == 0, found.generate_report()
 
 
-def sign_in(page: Page) -> None:
-    page.goto("/staff/sign-in?next=/office/poster")
-    page.locator("[name=login]").fill("alice")
-    page.locator("[name=password]").fill(PASSWORD)
-    page.locator("main button").click()
-
-
 def test_the_poster_is_one_sheet_of_the_chosen_paper(page: Page, live: Live) -> None:
-    sign_in(page)
+    sign_in(page, start="/office/poster")
     page.get_by_label("Place").fill("Table 1")
     page.get_by_label("Paper").select_option("A5")
     page.get_by_role("button", name="Show the poster").click()
@@ -166,6 +159,6 @@ def test_the_fullest_poster_still_fits_its_sheet(page: Page, live: Live) -> None
     programs.update(
         live.shop.ctx, live.shop.owner, PROGRAM_FORM | words | {"stamps_needed": "30"}, logo=logo.getvalue()
     )
-    sign_in(page)
+    sign_in(page, start="/office/poster")
     assert page.evaluate("(s => s.scrollHeight <= s.clientHeight)(document.querySelector('.sheet'))")
     assert photographed(page, ".sheet-code") == "http://localhost:8400/join/kulma?via=poster"

@@ -11,18 +11,9 @@ from sqlalchemy import update
 from app import clock
 from app.db.people import Member
 from app.services import classing, credit_granting, credit_policies, customer_classes
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill("alice")
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 def test_from_five_proposed_classes_to_credit_on_the_cards(page: Page, live: Live) -> None:

@@ -9,18 +9,9 @@ from app import clock
 from app.db.delivery import Channel, OutboxRow, OutboxState
 from app.services import dead_rows
 from app.services.views import MemberView
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page, login: str) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 def fits(page: Page) -> bool:
@@ -60,7 +51,7 @@ def members(live: Live) -> list[MemberView]:
 def test_an_owner_is_led_to_what_did_not_arrive_and_tries_it_again(
     page: Page, live: Live, members: list[MemberView]
 ) -> None:
-    sign_in(page, "alice")
+    sign_in(page)
     expect(page.get_by_text("3 updates did not arrive in wallets.")).to_be_visible()
     page.get_by_role("link", name="See which and why").click()
     expect(page.get_by_role("link", name="Wallets", exact=True)).to_have_attribute("aria-current", "page")

@@ -13,7 +13,7 @@ from app.db.people import MemberStatus
 from app.db.visits import UncountedVisit, Visit
 from app.services import members, programs
 from app.services.views import MemberView
-from tests.browser.conftest import Live
+from tests.browser.conftest import Live, settled, sign_in
 from tests.factories import PASSWORD, Shop
 from tests.integration.visit_shop import count_visits, give_at
 
@@ -27,19 +27,15 @@ def window(request: pytest.FixtureRequest) -> Page:
     return found
 
 
-def sign_in(page: Page, login: str = "charlie") -> None:
-    page.goto("/staff/sign-in?next=/till/door")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/till/door*")
+def at_the_door(page: Page) -> None:
+    sign_in(page, "charlie", "/till/door")
     ready(page)
 
 
 def ready(page: Page) -> None:
     """Wait for a door that has asked for whom it counts, and is kept by the browser."""
     expect(page.locator("#net")).to_have_attribute("data-net", "online")
-    page.wait_for_selector("#code[data-ready]")
+    settled(page)
     page.evaluate("() => navigator.serviceWorker.ready")
 
 
@@ -68,7 +64,7 @@ def test_a_scanner_checks_cards_in_and_a_card_that_is_held_there_counts_once(liv
     count_visits(shop)
     give_at(shop, 5)
     anna, bert = shop.member(1, name="Anna Virtanen"), shop.member(2, name="Bert")
-    sign_in(window)
+    at_the_door(window)
     scan(window, anna.card_code)
     assert "Welcome, Anna!" == shown(window, "good")
     expect(window.locator("#more")).to_contain_text("Visits left to Free coffee: 4")
@@ -84,7 +80,7 @@ def test_a_scanner_checks_cards_in_and_a_card_that_is_held_there_counts_once(liv
 def test_the_keyboard_is_the_scanners_wherever_the_focus_is(live: Live, page: Page):
     count_visits(live.shop)
     member = live.shop.member()
-    sign_in(page)
+    at_the_door(page)
     page.locator("#mute").focus()
     page.wait_for_timeout(200)
     scan(page, member.card_code)
@@ -98,7 +94,7 @@ def test_a_reward_is_shown_and_a_stranger_is_told_so_and_listed(live: Live, page
     count_visits(shop)
     give_at(shop, 1)
     member = shop.member(name="Anna")
-    sign_in(page)
+    at_the_door(page)
     scan(page, member.card_code)
     shown(page, "reward")
     expect(page.locator("#more")).to_contain_text("Your reward: Free coffee")
@@ -117,7 +113,7 @@ def test_visits_without_a_network_survive_a_reload_and_are_sent_once_and_in_orde
     count_visits(shop)
     people = [shop.member(number, name=f"Guest{number}") for number in range(3)]
     gone = shop.member(9)
-    sign_in(window)
+    at_the_door(window)
     window.context.set_offline(True)
     for person in (*people, people[0], gone):
         scan(window, person.card_code)
@@ -129,7 +125,7 @@ def test_visits_without_a_network_survive_a_reload_and_are_sent_once_and_in_orde
     window.reload()  # from what the browser keeps
     expect(window.locator("#waiting")).to_have_text("Visits waiting: 5")
     expect(window.locator("#shop")).to_have_text("Kulma Club")
-    window.wait_for_selector("#code[data-ready]")
+    settled(window)
     scan(window, people[1].card_code)
     assert "Noted" == shown(window, "noted")
     members.set_status(shop.ctx, shop.owner, gone.id, MemberStatus.BLOCKED)
@@ -153,7 +149,7 @@ def test_an_answer_that_was_lost_on_the_way_does_not_count_twice(live: Live, pag
     shop = live.shop
     count_visits(shop, hours=0)
     member = shop.member()
-    sign_in(page)
+    at_the_door(page)
     lost: list[str] = []
 
     def lose_the_first(route) -> None:  # type: ignore[no-untyped-def]
@@ -174,11 +170,11 @@ def test_signed_out_the_door_goes_on_noting_and_sends_after_the_next_sign_in(liv
     shop = live.shop
     count_visits(shop)
     first, second = shop.member(1), shop.member(2)
-    sign_in(page)
+    at_the_door(page)
     page.context.clear_cookies()
     page.reload()
     expect(page.locator("#notice-words")).to_have_text("Nobody is signed in here. Cards are noted all the same.")
-    page.wait_for_selector("#code[data-ready]")
+    settled(page)
     for member in (first, second):
         scan(page, member.card_code)
         assert "Noted" == shown(page, "noted")
@@ -200,7 +196,7 @@ def test_a_door_remembers_where_it_stands_whoever_signs_in(live: Live, page: Pag
     pool = programs.save_location(
         shop.ctx, shop.owner, {"name": "Pool", "address": "", "latitude": "", "longitude": ""}
     )
-    sign_in(page)
+    at_the_door(page)
     expect(page.locator("#place")).to_have_value(str(shop.location.id))  # where the cashier belongs
     page.locator("#place").select_option("Pool")
     page.reload()
@@ -215,7 +211,7 @@ def test_a_door_remembers_where_it_stands_whoever_signs_in(live: Live, page: Pag
 def test_a_device_that_nobody_ever_signed_in_on_asks_for_it(live: Live, page: Page):
     page.goto("/till/door")
     expect(page.locator("#notice")).to_be_visible()
-    page.wait_for_selector("#code[data-ready]")
+    settled(page)
     scan(page, live.shop.member().card_code)
     assert "Sign in first" == shown(page, "bad")
 
@@ -226,7 +222,7 @@ def test_every_state_of_the_door_is_accessible_and_fits(live: Live, window: Page
     count_visits(shop)
     give_at(shop, 2)
     member = shop.member(name="Anna")
-    sign_in(window)
+    at_the_door(window)
     window.goto(f"/till/door?lang={language}")
     ready(window)
     for outcome, act in (

@@ -12,19 +12,10 @@ from app import clock
 from app.db.campaigns import CampaignRecipient, CampaignRun, CampaignState, RecipientState, RunPhase
 from app.services import till
 from sms.delivery_states import State
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 from tests.integration.campaign_story import Story
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill("alice")
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 def told(live: Live) -> Story:

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from app.db.joining import QuestionKind
 from app.services import join_questions, join_rules, members
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD, Shop
+from tests.browser.conftest import Live, sign_in
+from tests.factories import Shop
 
 pytestmark = pytest.mark.browser
 
@@ -24,14 +24,6 @@ DRINK = {
     "choice_1_en": "Tea",
     "choice_1_fa": "چای",
 }
-
-
-def sign_in(page: Page, login: str = "alice") -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/till" if login == "charlie" else "**/office")
 
 
 def set_up(shop: Shop) -> UUID:
@@ -85,7 +77,7 @@ def test_questions_are_put_in_order_with_the_keyboard(page: Page, live: Live) ->
 
 def test_a_cashier_joins_a_customer_by_the_number_alone_who_then_is_asked_for_the_rest(phone: Page, live: Live) -> None:
     set_up(live.shop)
-    sign_in(phone, "charlie")
+    sign_in(phone, "charlie", "/till")
     phone.locator("#code").fill("040 123 4567")
     phone.keyboard.press("Enter")
     phone.get_by_label("I have told the customer the terms").check()

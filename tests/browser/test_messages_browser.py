@@ -7,18 +7,9 @@ from playwright.sync_api import Page, expect
 from app.db.messages import SmsMessage
 from app.services import join_codes, messages, sms_incoming
 from app.services.sms_incoming import Incoming
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill("alice")
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 def test_the_parts_of_a_message_are_counted_as_it_is_typed(page: Page, live: Live) -> None:

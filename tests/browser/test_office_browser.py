@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from app.db.people import Role
 from app.services import programs, till
-from tests.browser.conftest import Live
+from tests.browser.conftest import Live, sign_in
 from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -26,14 +26,6 @@ PAGES = (
     "/office/keys",
     "/staff/password",
 )
-
-
-def sign_in(page: Page, login: str = "alice") -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/till" if login in ("charlie", "eve") else "**/office")
 
 
 def background(page: Page) -> str:
@@ -115,7 +107,7 @@ def test_an_owner_adds_a_location_and_hires_a_cashier_who_signs_in(page: Page, l
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("link", name="Eve")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
-    sign_in(page, "eve")
+    sign_in(page, "eve", "/till")
     assert page.goto("/office").status == 403  # type: ignore[union-attr]
 
 

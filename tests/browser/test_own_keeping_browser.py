@@ -7,11 +7,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from app.db.messages import SmsMessage
-from app.db.people import Member, MemberStatus, Role
+from app.db.people import Member, MemberStatus
 from app.services import members, sms_sending, sms_texts
-from tests.browser.conftest import Live
+from tests.browser.conftest import Live, sign_in
 from tests.browser.test_own_page_browser import customer, me, sound
-from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.browser
 
@@ -91,12 +90,7 @@ def test_a_new_link_is_asked_for_and_opened_from_the_sms(phone: Page, live: Live
 
 @pytest.mark.parametrize("language", ["en", "fa"])
 def test_an_owner_sees_what_forgetting_would_do_and_saves_it(page: Page, live: Live, language: str) -> None:
-    page.goto(f"/staff/sign-in?lang={language}")
-    page.locator("[name=login]").fill(live.shop.people[Role.OWNER].login)
-    page.locator("[name=password]").fill(PASSWORD)
-    page.locator("main form button").first.click()
-    page.wait_for_url(lambda url: "sign-in" not in url)
-    page.goto(f"/office/retention?lang={language}")
+    sign_in(page, start=f"/office/retention?lang={language}")
     page.locator("#inactive_days").fill("400")
     page.locator(".save-bar button").click()
     expect(page.locator("#asks-title")).to_be_visible()

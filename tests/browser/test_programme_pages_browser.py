@@ -6,23 +6,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from app.db.people import Role
 from app.services import members
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD, Shop
+from tests.browser.conftest import Live, sign_in
+from tests.factories import Shop
 from tests.integration.bonus_shop import buy, set_bonus
 from tests.integration.reward_shop import give, make_type
 from tests.integration.visit_shop import count_visits, give_at
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page, shop: Shop) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(shop.people[Role.OWNER].login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 def fill(shop: Shop, language: str) -> list[str]:
@@ -56,7 +47,7 @@ def test_the_programmes_pages_are_accessible_and_fit(
 ) -> None:
     opened: Page = request.getfixturevalue(window)
     opened.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of two words
-    sign_in(opened, live.shop)
+    sign_in(opened)
     _look(opened, language, ["/office/rewards", "/office/visits"])
     _look(opened, language, fill(live.shop, language))
 

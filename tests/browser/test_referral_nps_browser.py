@@ -6,11 +6,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from app.db.people import Role
 from app.services import members, nps, nps_rules, referral_links, referral_rules
 from app.services.views import MemberView
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 from tests.integration.referral_shop import RULES, ReferralShop
 
 pytestmark = pytest.mark.browser
@@ -37,14 +35,6 @@ def sound(page: Page, *widths: int) -> None:
     for width in widths:
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-
-
-def sign_in(page: Page, live: Live, role: Role) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(live.shop.people[role].login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fa", "dark")])
@@ -137,7 +127,7 @@ def test_the_office_pages_are_accessible_and_fit(page: Page, live: Live, friends
         member = members.find(shop.ctx, shop.cashier, f"+35840123{number:04d}")
         token = nps.token_for(shop.ctx, member.id, nps.PAGE)
         nps.answer(shop.ctx, token, {"score": str(score), "comment": "Waited long" if score == 2 else ""})
-    sign_in(page, live, Role.MANAGER)
+    sign_in(page, "mary")
     for address in ("/office", "/office/referral", "/office/nps", "/office/nps/rules"):
         page.goto(f"{address}?lang={language}")
         sound(page, 1280, 390)
@@ -150,7 +140,7 @@ def test_a_manager_sees_to_a_customer_and_lets_a_friend_count(page: Page, live: 
     friends.friend(2, anna, mark="m" * 22)
     bert = friends.friend(3, anna, mark="m" * 22)
     nps.answer(shop.ctx, nps.token_for(shop.ctx, anna.id, nps.PAGE), {"score": "3", "comment": "Cold"})
-    sign_in(page, live, Role.MANAGER)
+    sign_in(page, "mary")
     page.get_by_role("link", name="Decide").click()
     page.get_by_role("button", name="It is a friend: reward").click()
     assert ("waiting", "") == friends.state(bert)

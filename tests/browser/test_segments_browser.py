@@ -9,18 +9,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from app.services import segments
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page, login: str = "max") -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 @pytest.fixture
@@ -46,7 +37,7 @@ def add(page: Page, choice: str, place: str = "where") -> None:
 def test_members_are_counted_while_a_segment_is_built(request: pytest.FixtureRequest, live: Live, window: str) -> None:
     people(live)
     opened: Page = request.getfixturevalue(window)
-    sign_in(opened)
+    sign_in(opened, "max")
     opened.goto("/office/segments/new")
     found = opened.locator("#segment-result")
     expect(found).to_contain_text("3 members")
@@ -66,7 +57,7 @@ def test_members_are_counted_while_a_segment_is_built(request: pytest.FixtureReq
 
 def test_groups_are_added_and_removed_without_reloading(page: Page, live: Live) -> None:
     people(live)
-    sign_in(page)
+    sign_in(page, "max")
     page.goto("/office/segments/new")
     page.evaluate("document.body.dataset.same = 'yes'")
     add(page, "A group of conditions")
@@ -87,7 +78,7 @@ def test_groups_are_added_and_removed_without_reloading(page: Page, live: Live) 
 
 def test_without_javascript_each_button_shows_the_page_again(plain: Page, live: Live) -> None:
     people(live)
-    sign_in(plain)
+    sign_in(plain, "max")
     plain.goto("/office/segments/new")
     plain.get_by_label("Name").fill("Finns")
     add(plain, "A group of conditions")
@@ -102,7 +93,7 @@ def test_without_javascript_each_button_shows_the_page_again(plain: Page, live: 
 
 
 def test_a_mistake_is_shown_at_its_field(page: Page, live: Live) -> None:
-    sign_in(page)
+    sign_in(page, "max")
     page.goto("/office/segments/new")
     page.get_by_label("Name").fill("Lost")
     add(page, "Last visit")
@@ -127,7 +118,7 @@ def test_every_page_of_segments_is_accessible_and_fits(
     segment_id = segments.save(live.shop.ctx, live.shop.owner, form)
     opened: Page = request.getfixturevalue(window)
     opened.emulate_media(color_scheme=scheme)
-    sign_in(opened, "alice")
+    sign_in(opened)
     for address in ("", "/new", f"/{segment_id}", "/lists/new"):
         opened.goto(f"/office/segments{address}?lang={language}")
         assert opened.locator("html").get_attribute("dir") == ("rtl" if language == "fa" else "ltr")
@@ -140,7 +131,7 @@ def test_every_page_of_segments_is_accessible_and_fits(
 
 def test_a_list_of_numbers_becomes_a_condition(page: Page, live: Live) -> None:
     people(live)
-    sign_in(page, "alice")
+    sign_in(page)
     page.goto("/office/segments")
     page.get_by_role("link", name="Bring a list").click()
     page.get_by_label("Name").fill("Fair")

@@ -5,18 +5,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.services import double_windows, members, stamp_cards
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill("alice")
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/office")
 
 
 def test_a_second_card_is_set_stamped_at_the_till_and_seen_by_the_customer(page: Page, live: Live) -> None:

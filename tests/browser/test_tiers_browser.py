@@ -5,19 +5,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.services import group_pricing, member_groups, members
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, sign_in
 from tests.integration.tier_shop import buy, set_tiers
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page, login: str = "alice") -> None:
-    page.goto("/staff/sign-in")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.locator("main button").click()
-    page.wait_for_url("**/till" if login == "charlie" else "**/office")
 
 
 def test_from_no_tiers_to_a_golden_card(page: Page, live: Live) -> None:

@@ -7,19 +7,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.services.views import MemberView
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD
+from tests.browser.conftest import Live, at_the_till, settled
 from tests.integration.bonus_shop import POINTS, bonus_of, buy, pay, reward_type, set_bonus
 
 pytestmark = pytest.mark.browser
-
-
-def sign_in(page: Page, login: str, language: str) -> None:
-    page.goto(f"/staff/sign-in?next=/till&lang={language}")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#code[data-ready]")
 
 
 @pytest.fixture(params=["page", "phone"])
@@ -41,7 +32,7 @@ def scan(page: Page, member: MemberView) -> None:
     page.keyboard.type(member.card_code)
     page.keyboard.press("Enter")
     page.wait_for_selector("#member")
-    page.wait_for_selector("#code[data-ready]")
+    settled(page)
 
 
 def assert_sound(page: Page) -> None:
@@ -57,7 +48,7 @@ def assert_sound(page: Page) -> None:
 def test_a_bill_is_paid_with_the_keyboard_alone(
     live: Live, window: Page, member: MemberView, language: str, typed: str, shown: str
 ) -> None:
-    sign_in(window, "charlie", language)
+    at_the_till(window, "charlie", language=language)
     scan(window, member)
     assert_sound(window)
     window.keyboard.press("F6")
@@ -75,7 +66,7 @@ def test_what_was_used_of_an_undone_purchase_is_told(
 ) -> None:
     bought = buy(live.shop, member, 5000)
     pay(live.shop, member, 1400)
-    sign_in(window, "mary", language)
+    at_the_till(window, "mary", language=language)
     scan(window, member)
     window.evaluate(
         "id => { document.querySelector('.till-acts [name=operation_id]').value = id }", str(bought["entry_id"])
@@ -88,7 +79,7 @@ def test_what_was_used_of_an_undone_purchase_is_told(
 
 
 def test_a_double_click_on_pay_with_bonus_pays_once(live: Live, page: Page, member: MemberView) -> None:
-    sign_in(page, "charlie", "en")
+    at_the_till(page)
     scan(page, member)
     page.locator("#bonus_bill").fill("3")
     page.get_by_role("button", name="Pay with bonus").dblclick()
@@ -102,7 +93,7 @@ def test_a_reward_is_given_for_points_and_used(live: Live, window: Page) -> None
     reward_type(live.shop, price=10)
     member = live.shop.member(8)
     buy(live.shop, member, 1500)
-    sign_in(window, "charlie", "en")
+    at_the_till(window)
     scan(window, member)
     assert_sound(window)
     window.get_by_role("button", name="Give Cake for 10 milkshakes").click()
@@ -115,7 +106,7 @@ def test_a_reward_is_given_for_points_and_used(live: Live, window: Page) -> None
 def test_the_owner_sets_up_named_points_and_only_their_fields_are_shown(
     live: Live, window: Page, language: str
 ) -> None:
-    sign_in(window, "alice", language)
+    at_the_till(window, "alice", language=language)
     window.goto("/office/bonus")
     expect(window.locator("#share")).to_be_hidden()
     assert_sound(window)

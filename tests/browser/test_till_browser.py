@@ -15,25 +15,12 @@ from app.db.people import Role
 from app.services import members, programs, till
 from app.services.context import Actor
 from app.services.views import MemberView
-from tests.browser.conftest import QUIET, Live, chromium_path
-from tests.factories import PASSWORD, Shop
+from tests.browser.conftest import QUIET, Live, at_the_till, chromium_path, settled
+from tests.factories import Shop
 
 pytestmark = pytest.mark.browser
 
 A_PERSON = 70  # milliseconds between two keys
-
-
-def sign_in(page: Page, login: str = "charlie", *, scripts: bool = True) -> None:
-    page.goto("/staff/sign-in?next=/till")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#code[data-ready]" if scripts else "#code")
-
-
-def settled(page: Page) -> None:
-    """Wait until the page takes Enter for a person's, not for the end of the last scan."""
-    page.wait_for_selector("#code[data-ready]")
 
 
 def scan(page: Page, code: str) -> None:
@@ -60,7 +47,7 @@ def result(page: Page) -> str:
 def window(request: pytest.FixtureRequest) -> Page:
     """The till on a desktop and on a phone, with a cashier signed in."""
     opened: Page = request.getfixturevalue(request.param)
-    sign_in(opened)
+    at_the_till(opened)
     return opened
 
 
@@ -99,7 +86,7 @@ def test_a_double_click_gives_one_stamp(window: Page, live: Live) -> None:
 
 
 def test_enter_pressed_twice_or_held_gives_one_stamp(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     scanned(page, member)
     page.keyboard.press("Enter")
@@ -112,7 +99,7 @@ def test_enter_pressed_twice_or_held_gives_one_stamp(page: Page, live: Live) -> 
 
 
 def test_the_same_card_scanned_twice_or_three_times_gives_nothing(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     for _ in range(3):
         scan(page, member.card_code)
@@ -124,7 +111,7 @@ def test_the_same_card_scanned_twice_or_three_times_gives_nothing(page: Page, li
 
 
 def test_the_end_of_a_scan_that_reaches_the_next_page_does_nothing(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     scan(page, member.card_code)
     page.wait_for_url(f"**/till/m/{member.id}")
@@ -142,7 +129,7 @@ def test_the_end_of_a_scan_that_reaches_the_next_page_does_nothing(page: Page, l
 
 @pytest.mark.parametrize("focused", ["Give stamp", "Sign out", "Undo"])
 def test_a_scan_never_presses_the_button_that_has_the_focus(page: Page, live: Live, focused: str) -> None:
-    sign_in(page)
+    at_the_till(page)
     first, second = live.shop.member(1), live.shop.member(2)
     till.give_stamps(live.shop.ctx, live.shop.cashier, first.card_code)
     scanned(page, first)
@@ -152,7 +139,7 @@ def test_a_scan_never_presses_the_button_that_has_the_focus(page: Page, live: Li
 
 
 def test_a_card_scanned_into_another_field_is_looked_up(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     first, second = live.shop.member(1), live.shop.member(2)
     scanned(page, first)
     page.keyboard.press("F2")
@@ -163,7 +150,7 @@ def test_a_card_scanned_into_another_field_is_looked_up(page: Page, live: Live) 
 
 
 def test_a_scanned_receipt_stays_in_its_field(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     scanned(page, member)
     page.get_by_label("Receipt number").focus()
@@ -174,7 +161,7 @@ def test_a_scanned_receipt_stays_in_its_field(page: Page, live: Live) -> None:
 
 
 def test_a_reload_and_the_back_button_give_nothing(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     scanned(page, member)
     page.keyboard.press("Enter")
@@ -187,7 +174,7 @@ def test_a_reload_and_the_back_button_give_nothing(page: Page, live: Live) -> No
 
 def test_a_required_amount_is_asked_for(page: Page, live: Live) -> None:
     live.shop.change_program(smallest_purchase="3.50")
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     scanned(page, member)
     page.keyboard.press("Enter")
@@ -204,7 +191,7 @@ def test_a_required_amount_is_asked_for(page: Page, live: Live) -> None:
 
 
 def test_plus_counts_until_a_digit_makes_it_a_phone_number(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member(7)
     scanned(page, live.shop.member(1))
     page.keyboard.press("+")
@@ -229,7 +216,7 @@ def test_a_stranger_joins_by_phone_number(window: Page, live: Live) -> None:
 
 
 def test_what_could_not_be_read_can_be_mended_or_scanned_over(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     member = live.shop.member()
     scan(page, "HELLO")
     expect(page.locator("#result.bad")).to_be_visible()
@@ -239,7 +226,7 @@ def test_what_could_not_be_read_can_be_mended_or_scanned_over(page: Page, live: 
 
 def test_a_chosen_place_is_kept(page: Page, live: Live) -> None:
     programs.save_location(live.shop.ctx, Actor(live.shop.program.id), {"name": "Satama"})
-    sign_in(page)
+    at_the_till(page)
     page.get_by_label("This till is at").select_option("Satama")
     with page.expect_navigation():
         page.get_by_role("button", name="Set the place").click()
@@ -254,7 +241,7 @@ def test_a_chosen_place_is_kept(page: Page, live: Live) -> None:
 def test_everything_works_without_scripts(browser: Browser, live: Live) -> None:
     context = browser.new_context(base_url=live.url, java_script_enabled=False, locale="en-GB")
     page = context.new_page()
-    sign_in(page, scripts=False)
+    at_the_till(page, scripts=False)
     member = live.shop.member()
     page.locator("#code").fill(member.card_code)
     page.get_by_role("button", name="Find").click()
@@ -290,7 +277,7 @@ def test_no_page_of_the_till_has_a_barrier_or_scrolls_sideways(window: Page, liv
 
 @pytest.mark.parametrize("outcome", ["good", "bad"])
 def test_the_outcome_can_be_read_from_the_first_moment_of_its_flash(page: Page, live: Live, outcome: str) -> None:
-    sign_in(page)
+    at_the_till(page)
     if outcome == "good":
         scanned(page, live.shop.member())
         page.keyboard.press("Enter")
@@ -310,7 +297,7 @@ def assert_no_barrier(page: Page) -> None:
 
 
 def test_persian_tills_count_in_persian_digits(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     page.goto("/till?lang=fa")
     member = live.shop.member()
     scanned(page, member)
@@ -322,7 +309,7 @@ def test_persian_tills_count_in_persian_digits(page: Page, live: Live) -> None:
 
 
 def test_sounds_can_be_muted_for_good(page: Page, live: Live) -> None:
-    sign_in(page)
+    at_the_till(page)
     page.get_by_role("button", name="Mute the sounds").click()
     page.reload()
     expect(page.get_by_role("button", name="Mute the sounds")).to_have_attribute("aria-pressed", "true")
@@ -331,7 +318,7 @@ def test_sounds_can_be_muted_for_good(page: Page, live: Live) -> None:
 
 class TestCamera:
     def test_without_a_code_before_it_keeps_looking_and_can_be_closed(self, page: Page, live: Live) -> None:
-        sign_in(page)
+        at_the_till(page)
         with page.expect_response("**/till/frame") as answer:
             page.get_by_role("button", name="Scan with the camera").click()
         assert answer.value.status == 204
@@ -343,7 +330,7 @@ class TestCamera:
         page.add_init_script(
             "HTMLCanvasElement.prototype.toBlob = (done) => done(new Blob(['x'], { type: 'image/jpeg' }))"
         )
-        sign_in(page)
+        at_the_till(page)
         page.get_by_role("button", name="Scan with the camera").click()
         expect(page.locator("#camera-note")).to_have_text("The camera's picture could not be read.")
 
@@ -351,7 +338,7 @@ class TestCamera:
         page.add_init_script(
             "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError') }"
         )
-        sign_in(page)
+        at_the_till(page)
         page.get_by_role("button", name="Scan with the camera").click()
         expect(page.locator("#camera-note")).to_contain_text("The camera may not be used here.")
 
@@ -362,13 +349,13 @@ class TestCamera:
             f" async detect() {{ return [{{ rawValue: '{member.card_code}' }}] }} }}"
         )
         page.on("request", lambda request: pytest.fail("asked the server") if "/frame" in request.url else None)
-        sign_in(page)
+        at_the_till(page)
         page.get_by_role("button", name="Scan with the camera").click()
         page.wait_for_url(f"**/till/m/{member.id}")
 
     def test_a_card_before_the_camera_is_looked_up(self, held_up: tuple[Page, MemberView]) -> None:
         page, member = held_up
-        sign_in(page, "mary")
+        at_the_till(page, "mary")
         page.get_by_role("button", name="Scan with the camera").click()
         page.wait_for_url(f"**/till/m/{member.id}")
 

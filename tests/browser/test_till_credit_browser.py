@@ -12,8 +12,8 @@ from app.db.credit import Credit
 from app.db.messages import SmsMessage
 from app.services import code_lookup, members, old_cards, sms_sending, till
 from app.services.views import MemberView
-from tests.browser.conftest import Live
-from tests.factories import PASSWORD, Shop
+from tests.browser.conftest import Live, at_the_till, settled
+from tests.factories import Shop
 from tests.integration import code_shop
 
 pytestmark = pytest.mark.browser
@@ -21,19 +21,11 @@ pytestmark = pytest.mark.browser
 A_PERSON = 70  # milliseconds between two keys
 
 
-def sign_in(page: Page, login: str = "charlie", *, scripts: bool = True) -> None:
-    page.goto("/staff/sign-in?next=/till")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#code[data-ready]" if scripts else "#code")
-
-
 @pytest.fixture(params=["page", "phone"])
 def window(request: pytest.FixtureRequest) -> Page:
     """The till on a desktop and on a phone, with a cashier signed in."""
     opened: Page = request.getfixturevalue(request.param)
-    sign_in(opened)
+    at_the_till(opened)
     return opened
 
 
@@ -62,10 +54,6 @@ def scan(page: Page, code: str) -> None:
     """What a keyboard-wedge scanner does: it types, very fast, and presses Enter."""
     page.keyboard.type(code)
     page.keyboard.press("Enter")
-
-
-def settled(page: Page) -> None:
-    page.wait_for_selector("#code[data-ready]")
 
 
 def balance(shop: Shop, coupon: code_shop.Coupon) -> int:
@@ -97,7 +85,7 @@ def test_seven_digits_an_amount_and_it_is_done_with_the_keyboard_alone(
 def test_enter_pressed_again_and_again_redeems_once_and_gives_no_stamp(
     page: Page, live: Live, member: MemberView, coupon: code_shop.Coupon
 ) -> None:
-    sign_in(page)
+    at_the_till(page)
     typed(page, coupon.code)
     settled(page)
     page.keyboard.type("8", delay=A_PERSON)
@@ -130,7 +118,7 @@ def test_a_double_click_a_reload_and_the_back_button_redeem_once(
 def test_an_empty_bill_is_asked_for_and_the_code_need_not_be_typed_again(
     page: Page, live: Live, coupon: code_shop.Coupon
 ) -> None:
-    sign_in(page)
+    at_the_till(page)
     typed(page, coupon.code)
     settled(page)
     page.keyboard.press("Enter")
@@ -196,7 +184,7 @@ def test_a_phone_number_opens_it_with_the_code_that_was_sent(
 def test_an_old_card_is_scanned_wherever_the_focus_is(
     page: Page, live: Live, member: MemberView, coupon: code_shop.Coupon
 ) -> None:
-    sign_in(page)
+    at_the_till(page)
     old_cards.add(live.shop.ctx, live.shop.owner, member.id, "2000417")
     other = code_shop.give(live.shop.ctx, live.shop, live.shop.member(8).id, 500)
     scan(page, ";2000417=991?")
@@ -214,7 +202,7 @@ def test_an_old_card_is_scanned_wherever_the_focus_is(
 
 
 def test_a_manager_takes_it_back_with_one_key(page: Page, live: Live, coupon: code_shop.Coupon) -> None:
-    sign_in(page, "mary")
+    at_the_till(page, "mary")
     typed(page, coupon.code)
     settled(page)
     typed(page, "8")
@@ -226,7 +214,7 @@ def test_a_manager_takes_it_back_with_one_key(page: Page, live: Live, coupon: co
 
 
 def test_persian_tills_read_persian_digits(page: Page, live: Live, coupon: code_shop.Coupon) -> None:
-    sign_in(page)
+    at_the_till(page)
     page.goto("/till?lang=fa")
     settled(page)
     persian = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
@@ -241,7 +229,7 @@ def test_persian_tills_read_persian_digits(page: Page, live: Live, coupon: code_
 def test_everything_works_without_scripts(browser: Browser, live: Live, coupon: code_shop.Coupon) -> None:
     context = browser.new_context(base_url=live.url, java_script_enabled=False, locale="en-GB")
     page = context.new_page()
-    sign_in(page, scripts=False)
+    at_the_till(page, scripts=False)
     page.locator("#code").fill(coupon.code)
     page.get_by_role("button", name="Find").click()
     page.get_by_label("The bill in EUR").fill("8")

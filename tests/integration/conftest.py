@@ -1,24 +1,20 @@
 """An app over the test's connections, and clients that are signed in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db.people import Role
-from app.services.context import Context
-from app.web.factory import create_app
 from tests.factories import PASSWORD, Shop
 
 
 @pytest.fixture
-def app(ctx: Context) -> Iterator[Flask]:
+def app(web_app: Flask) -> Flask:
     """The web application. CSRF tokens are not asked for; test_web_security.py turns them on."""
-    made = create_app(ctx)
-    made.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    yield made
-    made.extensions["leima_clicks"].close()  # else it writes into the next test's database
+    web_app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    return web_app
 
 
 @pytest.fixture

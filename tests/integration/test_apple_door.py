@@ -15,8 +15,10 @@ from werkzeug.http import http_date
 from app.db.engine import make_engine
 from app.db.lookup import Lookup
 from app.services import till
+from app.services.context import Context
 from app.services.views import MemberView
 from app.web import apple_door
+from app.web.factory import create_app
 from certs.identity import SigningIdentity
 from tests.factories import Shop
 
@@ -82,7 +84,8 @@ def test_a_wrong_token_is_refused_by_the_view(app: Flask, ask, authorization: st
     assert (401, "ApplePass") == (answer.status_code, answer.headers["WWW-Authenticate"])
 
 
-def test_phones_that_fetch_are_counted_under_the_route(app: Flask, ask) -> None:
+def test_phones_that_fetch_are_counted_under_the_route(ctx: Context, ask) -> None:
+    app = create_app(ctx)
     ask(app.test_client())
     counted = app.extensions["leima_numbers"].registry.get_sample_value(
         "leima_requests_total", {"route": apple_door.ROUTE, "method": "GET", "status": "200"}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text, update
 from uuid_utils.compat import uuid7
@@ -115,7 +115,7 @@ def oracle(bought: list[list[tuple[int, int | None]]], scoring: Scoring) -> list
 receipts = st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 600)), max_size=5)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     st.lists(receipts, min_size=MEMBERS, max_size=MEMBERS),
     st.sampled_from([RfmMethod.QUANTILES, RfmMethod.THRESHOLDS]),

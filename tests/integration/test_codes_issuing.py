@@ -5,7 +5,7 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text, update
 
@@ -146,8 +146,7 @@ def test_two_that_draw_at_once_never_get_codes_next_to_each_other(ctx: Context, 
     assert [] == [code for code in codes if near(code) & set(codes)]
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, database=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(max_examples=12)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_all_active_codes_are_two_slips_apart(ctx: Context, shop: Shop, batches: list[int], seed: int) -> None:
     """In a space so small that most candidates are neighbours of each other."""

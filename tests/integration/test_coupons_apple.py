@@ -231,7 +231,7 @@ def test_an_iphone_takes_the_coupon_and_hears_that_it_was_used(
     url = f"https://localhost:{server.port}"
     app = create_app(replace(kulma.ctx, settings=kulma.ctx.settings.model_copy(update={"wallet_url": url})))
     server.app = app
-    serving = Thread(target=server.serve_forever, daemon=True)
+    serving = Thread(target=server.serve_forever, args=[0.01], daemon=True)
     serving.start()
     roots = load_roots(pass_identity.root.public_bytes(Encoding.PEM))
     phone = Iphone(str(authority.ca_file), roots, PushFeed(kulma.apns.rules))

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -190,7 +190,7 @@ class Books:
                 credits.withdraw(self.shop.ctx, self.shop.owner, pick, key=str(uuid4()))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(steps=st.lists(STEPS, min_size=1, max_size=14), partial_use=st.booleans())
 def test_whatever_happens_every_balance_is_the_sum_of_its_ledger(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, int, int, int]], partial_use: bool

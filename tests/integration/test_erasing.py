@@ -58,7 +58,7 @@ from sms.reasons import Reason
 from tests.factories import Shop
 from tests.integration.apple_shop import PASS_TYPE, AppleShop, open_apple_shop
 from tests.integration.campaign_links import recipient, run_of
-from tests.integration.campaign_shop import CampaignShop, open_campaign_shop
+from tests.integration.campaign_shop import NOON, CampaignShop, open_campaign_shop
 from tests.integration.google_shop import GoogleShop, fresh, google_shop, loaded
 from tests.integration.reward_shop import give, make_type
 from tests.integration.sms_shop import SmsShop, open_sms_shop
@@ -295,7 +295,8 @@ def test_a_message_that_the_provider_did_not_take_is_not_tried_again(texting: Sm
     assert [] == texting.twilio.messages.of(member.phone)
 
 
-def test_a_campaign_skips_them_with_the_reason(campaigning: CampaignShop) -> None:
+def test_a_campaign_skips_them_with_the_reason(campaigning: CampaignShop, at: Any) -> None:
+    at(NOON)  # not in the quiet hours
     erin, frank = campaigning.members(2)
     campaigning.started()
     erasing.erase(campaigning.ctx, Actor(campaigning.shop.program.id), erin, ErasedBy.RULE)

@@ -219,7 +219,8 @@ def test_what_lapsed_is_closed_by_the_relay_a_little_at_a_time(
         session.execute(text("UPDATE ledger_entries SET expires_at = now() - interval '1 day'"))
     assert night_settling.settle_lapsed(ctx, until=time.monotonic())  # no time: one member, and more to do
     assert [0, 1, 1] == sorted(stamps(ctx))
-    relays[0].look()
+    for _ in members:  # a slow machine may close just one a look
+        relays[0].look()
     assert [0, 0, 0] == stamps(ctx)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -508,7 +508,7 @@ def assert_sums_agree(shop: Shop, member: MemberView) -> None:
     assert cached.stamps < 3  # a full card is a reward
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(rounds=st.lists(st.lists(STEPS, min_size=1, max_size=4), min_size=1, max_size=6))
 def test_whatever_happens_at_several_tills_the_ledgers_sum_is_the_balance(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, rounds: list[list[tuple[str, int, int, int]]]

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import sessionmaker
@@ -541,13 +541,7 @@ _new_stamps = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=30)
 @given(new_member=_new_members | _values, new_stamps=_new_stamps | _values, data=st.binary(max_size=40))
 def test_no_body_breaks_the_api(till: Till, new_member: object, new_stamps: object, data: bytes) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
@@ -563,7 +557,7 @@ def test_no_body_breaks_the_api(till: Till, new_member: object, new_stamps: obje
     assert raw.status_code in (400, 422)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20)
 @given(code=st.text(min_size=1, max_size=30).filter(lambda text: "/" not in text and text not in (".", "..")))
 def test_no_card_code_breaks_the_api(till: Till, code: str) -> None:
     assert till.member(code).status_code in (404, 422)

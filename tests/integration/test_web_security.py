@@ -276,7 +276,8 @@ def test_health_says_what_can_be_reached(client: FlaskClient):
     assert (200, {"database": "ok", "valkey": "ok"}) == (ready.status_code, ready.get_json())
 
 
-def test_metrics_count_by_route_and_are_not_for_strangers(client: FlaskClient, shop: Shop):
+def test_metrics_count_by_route_and_are_not_for_strangers(ctx: Context):
+    client = create_app(ctx).test_client()
     client.get("/healthz")
     shown = client.get("/metrics").get_data(as_text=True)
     assert 'leima_requests_total{method="GET",route="/healthz",status="200"} 1.0' in shown

@@ -126,7 +126,7 @@ def test_the_settings_name_the_shared_keys_and_leave_out_the_token(desk: SmsShop
     server = make_server("127.0.0.1", 0, lambda environ, start: [], threaded=True)
     url = f"http://127.0.0.1:{server.server_port}"
     statuses = []
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     try:
         for place, shared_key in enumerate((True, False)):

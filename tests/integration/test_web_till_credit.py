@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from redis import Redis
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -21,7 +20,7 @@ from app.services import code_lookup, members, old_cards, program_rules, sms_sen
 from app.services.context import Context
 from app.services.views import MemberView
 from app.web.factory import create_app
-from app.wiring import make_limiter
+from app.wiring import connect_valkey, make_limiter
 from tests.factories import Shop, open_shop
 from tests.integration import code_shop
 
@@ -169,7 +168,7 @@ class TestByCode:
 
     def test_while_the_limiter_is_away_nothing_is_told(self, cashier: FlaskClient, shop: Shop) -> None:
         coupon = code_shop.give(shop.ctx, shop, shop.member().id, 1000)
-        away = Redis(host="127.0.0.1", port=1)
+        away = connect_valkey("redis://127.0.0.1:1")
         app = create_app(replace(shop.ctx, valkey=away, limiter=make_limiter(away)))
         app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
         cut_off = app.test_client()

@@ -6,13 +6,11 @@ and goes on, and answers are lost after the stand-in has taken a message. In the
 each recipient; or the message is `unknown`, for staff to see, and the log holds one at most.
 """
 
-import argparse
 import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,11 +21,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text
 
-from app import clock, embedded, logs, settings
-from app.db import migrate
+from app import clock, settings
 from app.db.campaigns import Campaign, CampaignRecipient, CampaignState, RecipientState
 from app.db.delivery import Channel, OutboxRow, OutboxState
-from app.db.engine import make_engine
 from app.db.messages import SmsDay, SmsMessage, SmsRules
 from app.services import campaign_control, campaigns, sms_reports
 from app.services.campaigns import CampaignValues
@@ -37,6 +33,7 @@ from sandbox.twilio import TwilioSandbox
 from sandbox.twilio_faults import Fault
 from sms.delivery_states import State
 from tests.factories import Shop, open_shop
+from tests.soak.commands import migrated, new_folder, plan_of, tell
 from tests.soak.installation import ROOT
 from tests.soak.sms import FATES, relay
 
@@ -237,20 +234,11 @@ _CONSENTS = """INSERT INTO consents (id, member_id, purpose, granted, source, wo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.campaign", description=__doc__)
-    for name, default in vars(Plan()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
-    plan = Plan(**vars(parser.parse_args()))
-    logs.configure("error")
-    with tempfile.TemporaryDirectory(prefix="leima-soak-") as folder, embedded.start(Path(folder)) as engines:
-        engine = make_engine(engines.database_url)
-        migrate.upgrade(engine)
-        engine.dispose()
-        report = run(plan, Path(folder), engines.database_url, engines.redis_url)
-        print(report)
-        if report.faults:
-            print((Path(folder) / "workers.log").read_text()[-4000:], file=sys.stderr)
-    sys.exit(1 if report.faults else 0)
+    plan = plan_of("campaign", __doc__, Plan)
+    with new_folder() as folder:
+        with migrated(folder) as engines:
+            report = run(plan, folder, engines.database_url, engines.redis_url)
+        tell(report, folder / "workers.log")
 
 
 if __name__ == "__main__":

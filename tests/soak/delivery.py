@@ -5,10 +5,7 @@ every phone must show what the database says, which must be what the tills were 
 outbox, nothing may have been pushed to cards whose stamps were refused, and no process may be left.
 """
 
-import argparse
 import random
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,13 +15,13 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from app import logs
 from app.db.delivery import OutboxRow
 from app.db.people import Member
 from app.services import api_keys, doctoring
 from app.services.context import Context
 from app.wiring import Wired
 from tests.factories import Shop, open_shop
+from tests.soak.commands import new_folder, plan_of, tell
 from tests.soak.installation import TARGETS, Installation
 from tests.soak.phones import Phone, Phones
 from tests.soak.tills import Stamps, Till
@@ -214,17 +211,9 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.delivery", description=__doc__)
-    for name, default in vars(Plan()).items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    plan = Plan(**vars(parser.parse_args()))
-    logs.configure("error")
-    with tempfile.TemporaryDirectory(prefix="leima-soak-") as folder:
-        report = run(plan, Path(folder))
-        print(report)
-        if report.faults:
-            print((Path(folder) / "serve.log").read_text()[-4000:], file=sys.stderr)
-    sys.exit(1 if report.faults else 0)
+    plan = plan_of("delivery", __doc__, Plan)
+    with new_folder() as folder:
+        tell(run(plan, folder), folder / "serve.log")
 
 
 if __name__ == "__main__":

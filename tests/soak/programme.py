@@ -5,20 +5,16 @@ credit, bonus, friends, undos and days that go by, at one till and at several at
 anything on the same few members, for a minute.
 """
 
-import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import text
 
-from app import clock, embedded, logs, settings
-from app.db import migrate, tables
-from app.db.engine import make_engine
+from app import clock, settings
+from app.db import tables
 from app.services.context import Context
 from app.wiring import Wired
 from certs import development, identity
@@ -26,6 +22,7 @@ from tests.factories import open_shop
 from tests.integration.whole_books import assert_books
 from tests.integration.whole_hunt import Hunt, deadlocks
 from tests.integration.whole_shop import Clock, WholeShop, finish, play
+from tests.soak.commands import migrated, new_folder, plan_of
 
 
 @dataclass(frozen=True)
@@ -90,20 +87,13 @@ def _empty(context: Context) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.programme", description=__doc__)
-    for name, default in vars(Plan()).items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    plan = Plan(**vars(parser.parse_args()))
-    logs.configure("error")
-    with tempfile.TemporaryDirectory(prefix="leima-soak-") as folder, embedded.start(Path(folder)) as engines:
-        engine = make_engine(engines.database_url)
-        migrate.upgrade(engine)
-        engine.dispose()
+    plan = plan_of("programme", __doc__, Plan)
+    with new_folder() as folder, migrated(folder) as engines:
         own = development.make("pass.fi.leima.test", "LEIMATEAM1", "Leima", clock.now())
-        identity.save(own, Path(folder) / "certs")
+        identity.save(own, folder / "certs")
         environment = {
             "LEIMA_ENV": "test",
-            "LEIMA_DATA": folder,
+            "LEIMA_DATA": str(folder),
             "LEIMA_SECRET_KEY": "a secret that only the soak knows, 40 characters",
             "LEIMA_DATABASE_URL": engines.database_url,
             "LEIMA_REDIS_URL": engines.redis_url,

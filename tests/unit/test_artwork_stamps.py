@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -97,7 +97,6 @@ def test_the_strip_comes_in_the_three_sizes_that_apple_names() -> None:
 
 
 @given(cards, st.booleans())
-@settings(deadline=None)  # a busy machine draws slowly
 def test_equal_cards_give_equal_bytes(card: tuple[int, int], rtl: bool) -> None:
     drawn = [stamp_strip(*card, COFFEE, CREAM, ORANGE, 1, rtl) for _ in range(2)]
     assert drawn[0] == drawn[1]
@@ -118,7 +117,6 @@ def test_the_svg_says_its_label_and_needs_no_style_or_script(card: tuple[int, in
 
 
 @given(cards, st.booleans())
-@settings(deadline=None)  # a busy machine draws slowly
 def test_the_page_and_the_wallet_show_the_stamps_at_the_same_places(card: tuple[int, int], rtl: bool) -> None:
     svg = ElementTree.fromstring(stamp_svg(*card, COFFEE, CREAM, ORANGE, label="x", rtl=rtl))  # noqa: S314 - our own text
     picture = opened(stamp_strip(*card, COFFEE, CREAM, ORANGE, 3, rtl))

@@ -149,7 +149,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
 SAMPLES = [encoded(logo(), form) for form in ("PNG", "JPEG", "WEBP", "GIF")]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_a_damaged_file_never_gives_anything_but_a_picture_or_a_plain_sentence(
     sample: bytes, data: st.DataObject
@@ -185,7 +185,7 @@ def test_icon_and_logo_come_in_the_three_sizes_that_apple_names() -> None:
 
 
 @given(st.integers(1, 1320), st.integers(1, 1320))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_logo_of_any_shape_fits_its_room(width: int, height: int) -> None:
     files = pass_images(encoded(Image.new("RGBA", (width, height), (9, 9, 9, 255))), BACKGROUND, FOREGROUND)
     for name, scale in (("logo.png", 1), ("logo@3x.png", 3)):

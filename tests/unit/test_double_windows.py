@@ -64,7 +64,7 @@ def somebody_at_the_wall(window: Window, zone: str, since: datetime, minutes: in
     return notes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(CHANGES), WINDOWS)
 @example((HELSINKI, date(2027, 10, 31)), Window(2, frozenset({5}), time(22), time(3)))
 @example(("Europe/Berlin", date(2027, 10, 31)), Window(2, frozenset({5}), time(22), time(3)))

@@ -2,7 +2,7 @@
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
@@ -83,7 +83,6 @@ def test_a_country_that_cannot_tell_landlines_from_mobiles_is_not_refused() -> N
 
 
 @given(mobiles, digits_of_scripts, st.booleans())
-@settings(deadline=None)  # a country's rules are loaded when it is first met
 def test_every_countrys_mobile_numbers_are_read_in_both_forms(
     mobile: tuple[str, phonenumbers.PhoneNumber], digits: str, international: bool
 ) -> None:
@@ -97,7 +96,6 @@ def test_every_countrys_mobile_numbers_are_read_in_both_forms(
 
 
 @given(st.text(max_size=50) | st.text("+0123456789 ()-", max_size=20), st.sampled_from(["FI", "IR", "RU", "US"]))
-@settings(deadline=None)  # a country's rules are loaded when it is first met
 def test_any_text_is_a_number_or_a_plain_sentence(text: str, country: str) -> None:
     try:
         number = normalise(text, country)
@@ -107,7 +105,6 @@ def test_any_text_is_a_number_or_a_plain_sentence(text: str, country: str) -> No
 
 
 @given(mobiles)
-@settings(deadline=None)  # a country's rules are loaded when it is first met
 def test_a_masked_number_shows_only_the_country_and_two_digits(mobile: tuple[str, phonenumbers.PhoneNumber]) -> None:
     number = mobile[1]
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
