@@ -105,6 +105,7 @@ class ProgramRules(Base):
     __table_args__ = (
         CheckConstraint("undo_hours BETWEEN 0 AND 8760", name="undo_hours"),
         CheckConstraint("attach_days BETWEEN 0 AND 365", name="attach_days"),
+        CheckConstraint("largest_typed_minor > 0", name="largest_typed"),
     )
 
     program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"), primary_key=True)
@@ -112,6 +113,8 @@ class ProgramRules(Base):
     code_on_card: Mapped[bool] = mapped_column(default=False)  # the wallet card shows the credit's code
     undo_hours: Mapped[int] = mapped_column(default=72)  # how long a manager may undo the use of a credit
     attach_days: Mapped[int] = mapped_column(default=14)  # how long a purchase waits for its customer to join
+    # The largest purchase that a cashier may type. None: the usual one, see app.services.typed_purchases.
+    largest_typed_minor: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class RfmMethod(StrEnum):

@@ -42,6 +42,7 @@ class NpsAsk(Identified, Base):
         CheckConstraint("score BETWEEN 0 AND 10", name="score"),
         Index("ix_nps_asks_member_id_asked_at", "member_id", "asked_at"),
         Index("ix_nps_asks_program_id_answered_at", "program_id", "answered_at"),
+        Index("ix_nps_asks_on_card_until", "on_card_until", postgresql_where="on_card_until IS NOT NULL"),
     )
 
     program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
@@ -51,6 +52,7 @@ class NpsAsk(Identified, Base):
     location_id: Mapped[UUID | None] = mapped_column(ForeignKey("locations.id"))
     tier_id: Mapped[UUID | None] = mapped_column(ForeignKey("tiers.id", ondelete="SET NULL"))
     asked_at: Mapped[datetime]
+    on_card_until: Mapped[datetime | None]  # None: the wallets know that the card does not show it any more
     score: Mapped[int | None] = mapped_column(SmallInteger)
     comment: Mapped[str] = mapped_column(Text, default="")
     answered_at: Mapped[datetime | None]

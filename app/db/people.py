@@ -62,7 +62,7 @@ class Member(Identified, Base):
         CheckConstraint("visits >= 0", name="visits"),
         Index("ix_members_next_expiry_at", "next_expiry_at", postgresql_where="next_expiry_at IS NOT NULL"),
         Index("ix_members_program_id_joined_at", "program_id", "joined_at"),
-        Index("ix_members_tier_until", "tier_until", postgresql_where="tier_until IS NOT NULL"),
+        Index("ix_members_tier_look_at", "tier_look_at", postgresql_where="tier_look_at IS NOT NULL"),
     )
 
     program_id: Mapped[UUID] = mapped_column(ForeignKey("programs.id"))
@@ -88,7 +88,8 @@ class Member(Identified, Base):
     visits: Mapped[int] = mapped_column(default=0, server_default="0")
     tier_id: Mapped[UUID | None] = mapped_column(ForeignKey("tiers.id"))
     tier_since: Mapped[datetime | None]
-    tier_until: Mapped[datetime | None]  # when it is looked at next whether the member still has what the tier needs
+    tier_until: Mapped[datetime | None]  # when the tier is lost unless more is gained
+    tier_look_at: Mapped[datetime | None]  # when that, or what is missing to the next tier, is looked at next
 
     card: Mapped["MemberCard"] = relationship(back_populates="member", lazy="joined", innerjoin=True)
 

@@ -50,7 +50,8 @@ class RegisterImport(Identified, Base):
 class RegisterRow(Base):
     """Somebody in a file that was checked, as they are to join. `member_id`: whom this row made a member.
 
-    `details`: name, email, birth_date, city, language, stamps, consent and joined_on, as far as the file has them.
+    `details`: name, email, birth_date, city, language, stamps, consent, joined_on and further ({stamp card: stamps}),
+    as far as the file has them.
     """
 
     __tablename__ = "register_rows"

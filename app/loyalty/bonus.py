@@ -12,6 +12,9 @@ from uuid import UUID
 # A share of money is in hundredths of a percent: so much bonus for each so many minor units.
 SHARE_PER = 10_000
 
+# Nobody holds more, in minor units or points, whatever the rules and sums are. Far from what the database holds.
+MOST_HELD = 10**12
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:

@@ -51,6 +51,21 @@ class Period:
         after = self.counts_after(at)
         return sum(gain.amount for gain in gains if after < gain.at <= at)
 
+    def figure_falls(self, gains: Iterable[Gain], at: datetime) -> datetime | None:
+        """When some of what counts at the moment `at` does so no more; None when nothing counts."""
+        after = self.counts_after(at)
+        counting = [gain.at for gain in gains if gain.amount and after < gain.at <= at]
+        if not counting:
+            return None
+        return (
+            min(counting) + timedelta(days=self.days) if self.days is not None else self._new_year(self._year(at) + 1)
+        )
+
+    def night_after(self, moment: datetime) -> datetime:
+        """The first midnight of the zone at or after the moment."""
+        day = (moment.astimezone(ZoneInfo(self.time_zone)) - _INSTANT).date() + timedelta(days=1)
+        return datetime.combine(day, time.min, tzinfo=ZoneInfo(self.time_zone)).astimezone(UTC)
+
     def earned_until(self, gains: Sequence[Gain], needs: int, at: datetime) -> datetime | None:
         """Until when (not included) a tier that needs so much, more than 0, is earned by what was gained until `at`;
         a moment that is over when it no longer is, None when it never was."""
@@ -106,6 +121,16 @@ def standing(ladder: Sequence[int], gains: Sequence[Gain], period: Period, at: d
         if earned_until is not None and earned_until + period.grace > at:
             return Standing(place, earned_until + period.grace)
     return Standing(None)
+
+
+def look_at(
+    ladder: Sequence[int], gains: Sequence[Gain], period: Period, at: datetime, now: Standing
+) -> datetime | None:
+    """When to look again at who stands so `now` and gains nothing: when the tier is lost, or in the night after more is
+    missing to the next one. None: nothing changes any more."""
+    falls = None if now.place == len(ladder) - 1 else period.figure_falls(gains, at)
+    looks = [now.until, period.night_after(falls) if falls else None]
+    return min((moment for moment in looks if moment is not None), default=None)
 
 
 def missing(ladder: Sequence[int], place: int | None, figure: int) -> int | None:

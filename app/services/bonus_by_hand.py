@@ -8,6 +8,7 @@ from app.db.bonus import BonusKind
 from app.db.people import Member
 from app.db.programs import Program
 from app.i18n import N_, translator
+from app.loyalty.bonus import MOST_HELD
 from app.loyalty.ledger import Kind, Unit
 from app.services import bonus_earning, bonus_rules
 from app.services.audit import record
@@ -55,6 +56,9 @@ def change(
                 reader.wrong("amount", "too-much", N_("The customer does not have so much. Enter less."))
                 raise InvalidForm(reader.errors)
             occasion_ = occasion(actor, now)
+            if what == GIVE and amount > MOST_HELD - member.bonus:
+                reader.wrong("amount", "too-much", N_("This is more than anybody can have. Enter less."))
+                raise InvalidForm(reader.errors)
             text, naming = translator(member.language), bonus_rules.naming(program, rules)
             if what == GIVE:
                 bonus_earning.give(session, program, member, occasion_, Kind.GRANT, amount)

@@ -7,7 +7,7 @@ from app.db.bonus import BonusKind, BonusRate, BonusThreshold
 from app.db.ledger import LedgerEntry, Reward
 from app.db.people import Member
 from app.db.programs import Program
-from app.loyalty.bonus import Earn, Rate, best_rate, crossings, earned, high_water
+from app.loyalty.bonus import MOST_HELD, Earn, Rate, best_rate, crossings, earned, high_water
 from app.loyalty.credit import day_of
 from app.loyalty.ledger import Kind, Unit
 from app.loyalty.stamps import lasts_until
@@ -24,7 +24,8 @@ def earn(session: Session, program: Program, member: Member, act: Occasion, boug
     """Give the share of a purchase, and what the thresholds that it reaches give; return the rewards issued.
 
     The share is of `bought.amount_minor`, what was paid in money, by the rates of the day on which it was bought; it
-    lasts from now on. Nothing is given while the programme has no bonus. The caller knows that it has started.
+    lasts from now on. Nothing is given while the programme has no bonus, nor what would come above MOST_HELD. The
+    caller knows that it has started.
     """
     rules = bonus_rules.within(session, program.id)
     amount_minor = bought.amount_minor
@@ -32,7 +33,7 @@ def earn(session: Session, program: Program, member: Member, act: Occasion, boug
         return []
     day = day_of(bought.at, program.time_zone)
     rate = best_rate(rules.rate, _rates(session, program), day, act.location_id, member.tier_id)
-    amount = earned(amount_minor, rate, rules.per)
+    amount = min(earned(amount_minor, rate, rules.per), _room(member))
     if not amount:
         return []
     before = member.bonus_earned
@@ -44,13 +45,18 @@ def earn(session: Session, program: Program, member: Member, act: Occasion, boug
 def give(session: Session, program: Program, member: Member, act: Occasion, kind: Kind, amount: int) -> None:
     """Give bonus that no purchase earned: it reaches no threshold. Does nothing while the programme has no bonus.
 
-    `amount` is in minor units or points, as the programme counts. The caller announces the card.
+    `amount` is in minor units or points, as the programme counts; what would come above MOST_HELD is not given. The
+    caller announces the card.
     """
     if kind is Kind.EARN or amount < 1:
         raise ValueError("what purchases earn is given by earn()")
     rules = bonus_rules.within(session, program.id)
-    if rules.kind is not BonusKind.OFF:
-        _write(session, program, member, act, rules, kind, amount)
+    if rules.kind is not BonusKind.OFF and (given := min(amount, _room(member))):
+        _write(session, program, member, act, rules, kind, given)
+
+
+def _room(member: Member) -> int:
+    return max(MOST_HELD - member.bonus, 0)
 
 
 def _write(
@@ -83,8 +89,8 @@ def _reach(
     issued: list[Reward] = []
     for row in thresholds:
         times = crossings(row.threshold, max(before, mark), after, every=row.every)
-        if times and row.extra:
-            _write(session, program, member, act, rules, Kind.BONUS, row.extra * times)
+        if extra := min(row.extra * times, _room(member)):
+            _write(session, program, member, act, rules, Kind.BONUS, extra)
         type_ = rewards.to_give(session, program, row.reward_type_id, act.at)
         if type_ is not None:
             some = min(times, MOST_REWARDS_AT_ONCE - len(issued))

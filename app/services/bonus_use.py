@@ -17,6 +17,7 @@ from app.i18n import N_, translator
 from app.loyalty.bonus import taking
 from app.loyalty.ledger import Kind, Unit
 from app.services import bonus_rules, guard, rewards, spending_proofs
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.errors import Refused
@@ -25,7 +26,7 @@ from app.services.ledger_book import Occasion, occasion, write
 from app.services.membership import usable
 from app.services.saved_answers import Answer, fingerprint, once
 from app.services.settling import plan_next_expiry, settle
-from app.services.till import LARGEST_PURCHASE_MINOR, balance_after, place_of
+from app.services.till import balance_after, place_of
 
 
 def pay(

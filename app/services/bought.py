@@ -7,6 +7,9 @@ from uuid import UUID
 
 from app.db.ledger import Reward
 
+# No sum is larger, in minor units, whoever tells it: so nothing that is counted by sums outgrows the database.
+LARGEST_PURCHASE_MINOR = 10**12
+
 
 @dataclass(frozen=True, slots=True)
 class Bought:

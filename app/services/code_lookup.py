@@ -1,14 +1,28 @@
 """Looking a typed 7-digit code up, with everything that decides whether it can be used, in one statement."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, LargeBinary, any_, bindparam, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    LargeBinary,
+    String,
+    all_,
+    any_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.db.credit import CodeGroup, Credit, CreditStatus, ProgramRules
 from app.db.lookup import Compiled
 from app.db.people import Member, MemberStatus
@@ -19,6 +33,7 @@ from app.services import credit_codes
 from app.services.context import Context
 from app.services.errors import Refused
 from app.services.program_rules import COLUMNS, Rules
+from app.services.recent import Recent
 from sms.codes import needs_phone_digits
 
 _MOST_PROGRAMS = 100  # that are looked through for a code of another programme
@@ -39,6 +54,11 @@ class Reason(StrEnum):
     OTHER_PHONE = "other_phone"
 
 
+# One answer for every miss, so that it tells nothing of the code that was typed.
+PEPPER_MISSING = N_(
+    "This code is not valid, or it cannot be found: this installation lacks a secret that older codes were made with. "
+    "Take the credit off by the customer's card instead, and tell the owner to run “leima doctor”."
+)
 _WORDS = {
     Reason.UNKNOWN: N_("This programme has no credit with this code."),
     Reason.OTHER_PROGRAM: N_("This is a code of another programme."),
@@ -158,6 +178,30 @@ def is_elsewhere(ctx: Context, session: Session, program_id: UUID, code: str) ->
         return False
     theirs = or_(*(credit_codes.has_code(ctx, other, code) for other in others))
     return session.scalars(select(Credit.id).where(theirs).limit(1)).first() is not None
+
+
+_LOST = Compiled(
+    select(Credit.id)
+    .where(
+        Credit.program_id == bindparam("program_id"),
+        Credit.status == literal(CreditStatus.OPEN, Credit.status.type, literal_execute=True),
+        Credit.code_hash.is_not(None),
+        Credit.pepper_id != all_(bindparam("held", type_=ARRAY(String))),
+    )
+    .limit(literal_column("1"))
+)
+# Where none is lost, all active codes are looked through: once in so long for each set of peppers that is held.
+_LOOK_AGAIN = timedelta(minutes=10)
+_lost: Recent[bool] = Recent(256)
+
+
+def any_lost(ctx: Context, session: Session, program_id: UUID) -> bool:
+    """Whether active codes of this programme were made with a pepper that is not here."""
+    held = [pepper.id for pepper in ctx.peppers().held]
+    turn = clock.now().timestamp() // _LOOK_AGAIN.total_seconds()
+    return _lost.get(
+        (program_id, tuple(held), turn), lambda: bool(_LOST.within(session, program_id=program_id, held=held))
+    )
 
 
 _COUNT_ACTIVE = Compiled(

@@ -19,6 +19,7 @@ from app.db.people import Member, MemberStatus
 from app.db.programs import Program
 from app.i18n import N_
 from app.services import code_lookup, credit_taking, guard
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.services.code_attempts import Missed, attempt
 from app.services.code_lookup import Found, FoundCredit, Reason
 from app.services.context import Actor, Context
@@ -29,7 +30,7 @@ from app.services.members import fetch
 from app.services.program_rules import Rules
 from app.services.saved_answers import Answer, fingerprint, once
 from app.services.settling import settle
-from app.services.till import LARGEST_PURCHASE_MINOR, place_of
+from app.services.till import place_of
 from sms import codes
 from sms.digits import ascii_digits
 from sms.phones import masked
@@ -173,10 +174,14 @@ def _usable(
 
 def _not_valid(ctx: Context, session: Session, actor: Actor, code: str, reason: Reason, found: Found) -> Refused:
     """A till's software may be in anybody's hands, so a key is told no more than a cashier."""
+    lost = code_lookup.any_lost(ctx, session, actor.program_id)
     if not (actor.may_manage and actor.staff_id):
-        return Refused("code-not-valid", N_("This code is not valid."), field="code", status=404)
+        words = code_lookup.PEPPER_MISSING if lost else N_("This code is not valid.")
+        return Refused("code-not-valid", words, field="code", status=404)
     if reason is Reason.UNKNOWN and code_lookup.is_elsewhere(ctx, session, actor.program_id, code):
         reason = Reason.OTHER_PROGRAM
+    if reason is Reason.UNKNOWN and lost:
+        return Refused("code-not-valid", code_lookup.PEPPER_MISSING, field="code", status=404)
     return code_lookup.explained(reason, found)
 
 

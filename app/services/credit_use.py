@@ -14,6 +14,7 @@ from app.db.people import Member
 from app.db.programs import Program
 from app.i18n import N_
 from app.services import credit_taking, guard, program_rules, spending_proofs
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.forms import plain_line
@@ -21,7 +22,7 @@ from app.services.ledger_book import Occasion, occasion
 from app.services.membership import usable
 from app.services.saved_answers import Answer, fingerprint, once
 from app.services.settling import settle
-from app.services.till import LARGEST_PURCHASE_MINOR, place_of
+from app.services.till import place_of
 
 
 class _Credit(NamedTuple):

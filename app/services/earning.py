@@ -24,5 +24,5 @@ def purchase(ctx: Context, session: Session, program: Program, member: Member, a
     earned.issued += visit_earning.by_purchase(session, program, member, act, bought)
     earned.issued += referrals.purchase_made(ctx, session, program, member, act)
     tiering.review(session, program, member, act.at, tell=not act.begun)
-    nps.visited(ctx, session, program, member, act)
+    nps.visited(session, program, member, act)
     return earned

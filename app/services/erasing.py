@@ -118,7 +118,7 @@ def _empty(ctx: Context, session: Session, member: Member, nobody: str, now: dat
     member.phone, member.name, member.email, member.city, member.birth_date = nobody, "", "", "", None
     member.status, member.left_at = MemberStatus.ERASED, member.left_at or now
     member.double_until = member.next_expiry_at = member.last_visit_at = member.last_location_id = None
-    member.tier_id = member.tier_since = member.tier_until = None
+    member.tier_id = member.tier_since = member.tier_until = member.tier_look_at = None
     card = member.card
     card.code = card_codes.code_from(secrets.token_bytes(10))
     # The generation stays: by it the phones prove that they may fetch the voided card.

@@ -154,7 +154,7 @@ class FormReader:
         )
         return None
 
-    def amount(self, field: str, currency: str) -> int:
+    def amount(self, field: str, currency: str, most: int = _LARGEST_SMALLEST_PURCHASE) -> int:
         text = self.form.get(field, "").strip()
         if not text:
             return 0
@@ -163,7 +163,7 @@ class FormReader:
         except Refused as error:
             self.wrong(field, error.kind, error.message, error.params)
             return 0
-        if amount > _LARGEST_SMALLEST_PURCHASE:
+        if amount > most:
             self.wrong(field, "invalid-amount", N_("This amount cannot be right."))
         return amount
 

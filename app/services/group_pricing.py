@@ -1,5 +1,6 @@
 """Prices that groups have: set in the office, asked for by tills."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -102,7 +103,7 @@ def _share(reader: FormReader) -> int | None:
     """Hundredths of a percent, from 0.01 to 100 percent."""
     text = ascii_digits(reader.form.get("off", "")).strip().replace(",", ".").replace("٫", ".").rstrip("%٪ ")
     whole, _, rest = text.partition(".")
-    if (whole + rest).isdigit() and len(whole) <= 3 and len(rest) <= 2:
+    if re.fullmatch("[0-9]+", whole + rest) and len(whole) <= 3 and len(rest) <= 2:
         share = int(Decimal(f"{whole or 0}.{rest or 0}").scaleb(2))
         if 0 < share <= _WHOLE_BP:
             return share

@@ -42,7 +42,7 @@ from app.services.context import Actor, Context
 from app.services.errors import Refused
 
 _ABOUT_MEMBERS = (
-    *(Rule.MEMBER_STAMPS, Rule.MEMBER_USES, Rule.MEMBER_VISITS),
+    *(Rule.MEMBER_STAMPS, Rule.MEMBER_BONUS, Rule.MEMBER_USES, Rule.MEMBER_VISITS),
     *(Rule.MEMBER_RINGS, Rule.MEMBER_DEVICES),
 )
 
@@ -83,6 +83,11 @@ class Act:
 
 def stamps(member_id: UUID, count: int) -> Act:
     return Act((Rule.MEMBER_STAMPS, Rule.TILL_STAMPS), count, member_id)
+
+
+def typed_bonus(member_id: UUID, weight: int) -> Act:
+    """A cashier typed a purchase that earns bonus."""
+    return Act((Rule.MEMBER_BONUS,), weight, member_id)
 
 
 def use(member_id: UUID | None) -> Act:

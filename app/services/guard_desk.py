@@ -14,6 +14,7 @@ from app.db.guard import Alert, AlertState, GuardRule
 from app.db.ledger import AuditEntry, LedgerEntry
 from app.db.people import Member, Staff
 from app.db.programs import ApiKey, Location
+from app.db.purchases import Purchase
 from app.db.referrals import Referral
 from app.i18n import N_
 from app.loyalty.guarding import FROM_THE_FIRST, Rule, Threshold
@@ -33,7 +34,7 @@ _A_YEAR_OF_MINUTES = 366 * 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One act that made a pattern. `amount` counts stamps, or minor units of credit."""
+    """One act that made a pattern. `amount` counts stamps, or minor units of credit; `bill_minor` is the purchase."""
 
     at: datetime
     kind: str
@@ -44,6 +45,7 @@ class Evidence:
     staff: str
     location: str
     undone: bool
+    bill_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +199,11 @@ def _evidence(session: Session, alert: Alert) -> list[Evidence]:
     undo = aliased(LedgerEntry)
     undone = select(undo.id).where(undo.reverses_id == LedgerEntry.id).exists()
     rows = session.execute(
-        select(LedgerEntry, Member, Staff.name, Location.name, undone)
+        select(LedgerEntry, Member, Staff.name, Location.name, undone, Purchase.amount_minor)
         .outerjoin(Member, Member.id == LedgerEntry.member_id)
         .outerjoin(Staff, Staff.id == LedgerEntry.staff_id)
         .outerjoin(Location, Location.id == LedgerEntry.location_id)
+        .outerjoin(Purchase, Purchase.id == LedgerEntry.operation_id)
         .where(
             LedgerEntry.program_id == alert.program_id,
             LedgerEntry.at.between(since, alert.last_at + _THE_ACT_ITSELF),
@@ -220,8 +223,9 @@ def _evidence(session: Session, alert: Alert) -> list[Evidence]:
             staff or "",
             location or "",
             was_undone,
+            bill_minor or 0,
         )
-        for entry, member, staff, location, was_undone in rows
+        for entry, member, staff, location, was_undone, bill_minor in rows
     ]
 
 
@@ -229,6 +233,9 @@ def _acts_of(rule: Rule, alert: Alert) -> list[ColumnElement[bool]]:
     about = {"member": LedgerEntry.member_id, "staff": LedgerEntry.staff_id, "api_key": LedgerEntry.api_key_id}
     acts: list[ColumnElement[bool]] = [about[alert.subject] == alert.subject_id]
     match rule:
+        case Rule.MEMBER_BONUS:
+            typed = LedgerEntry.staff_id.is_not(None)
+            acts.append((LedgerEntry.kind == Kind.EARN) & (LedgerEntry.unit == Unit.BONUS) & typed)
         case Rule.MEMBER_USES:
             acts.append(LedgerEntry.kind == Kind.REDEEM)
         case Rule.MEMBER_VISITS:

@@ -23,7 +23,7 @@ from app.db.programs import Program
 from app.db.purchases import Purchase
 from app.db.visits import Visit, VisitRules
 from app.i18n import N_
-from app.loyalty.nps import HIGHEST, LOWEST, is_due, is_open
+from app.loyalty.nps import ANSWERABLE, HIGHEST, LOWEST, is_due, is_open
 from app.services import nps_rules, tasks
 from app.services.context import Context
 from app.services.errors import InvalidForm, Refused
@@ -45,10 +45,11 @@ _NEWEST = Lookup(
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{12}")
 
 
-def visited(ctx: Context, session: Session, program: Program, member: Member, act: Occasion) -> None:
+def visited(session: Session, program: Program, member: Member, act: Occasion, came: datetime | None = None) -> None:
     """The member, whose row is locked, bought something or came: ask them, if it is their turn.
 
-    It is when they have come as often as the rules say since they were last asked, and the period is over.
+    It is when they have come as often as the rules say since they were last asked, and the period is over. `came`: when
+    they were there, if that is told of later; the period goes by when they are asked.
     """
     rules = nps_rules.of(session, program)
     if not rules.active:
@@ -59,7 +60,7 @@ def visited(ctx: Context, session: Session, program: Program, member: Member, ac
     if _times(session, member, last.asked_at if last else None, act.at, rules.after_visits) < rules.after_visits:
         return
     ask = _ask(session, member, VISIT, act.at, act.location_id)
-    tasks.start(session, program.id, TASK, ask.id, act.at + LATER)
+    tasks.start(session, program.id, TASK, ask.id, (came or act.at) + LATER)
 
 
 def _times(session: Session, member: Member, since: datetime | None, at: datetime, most: int) -> int:
@@ -70,7 +71,7 @@ def _times(session: Session, member: Member, since: datetime | None, at: datetim
     ).one_or_none()
     if counting:
         before = select(Visit.id).where(Visit.member_id == member.id, Visit.undone_at.is_(None))
-        before = before.where(Visit.recorded_at > since) if since else before
+        before = before.where(Visit.at > since) if since else before  # a door that was offline tells of it later
         this_one = 0
     else:
         before = select(Purchase.id).where(
@@ -102,6 +103,7 @@ def _ask(session: Session, member: Member, via: str, at: datetime, location_id: 
         location_id=location_id,
         tier_id=member.tier_id,
         asked_at=at,
+        on_card_until=at + ANSWERABLE,
     )
     session.add(ask)
     session.flush()
@@ -204,4 +206,5 @@ def answer(ctx: Context, token: str, form: dict[str, str]) -> None:
         if (score, comment) != (ask.score, ask.comment):
             ask.handled_at = ask.handled_by = None
         ask.score, ask.comment = score, comment
-        ask.answered_at = ask.answered_at or now
+        if ask.answered_at is None:
+            ask.answered_at = ask.on_card_until = now

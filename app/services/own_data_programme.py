@@ -1,7 +1,7 @@
 """The parts of a member's download that come of the programme's rules: further cards, visits, tiers, groups, friends,
 answers, and receipts that are kept."""
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.orm import aliased
 
 from app.db.keeping import Warranty
@@ -13,10 +13,12 @@ from app.db.rewards import CouponRegistration, GoogleCoupon
 from app.db.stamps import GivenOnce, MemberStamps, StampCard
 from app.db.tiers import GroupMember, MemberGroup, Tier, TierChange
 from app.db.visits import UncountedVisit, Visit
+from app.loyalty.referrals import Reason
 from app.services import join_answers
 from app.services.own_data_reading import ME, section
 
 _before, _after = aliased(Tier), aliased(Tier)
+_TOLD = Referral.reason.in_([Reason.SELF, Reason.LIMIT, Reason.ENDED, Reason.ERASED, Reason.USED])
 _COUPONS = select(Reward.id).where(Reward.member_id == ME)
 
 SECTIONS = (
@@ -71,11 +73,12 @@ SECTIONS = (
         select(ReferralLink.created_at).where(ReferralLink.member_id == ME),
     ),
     section(
-        # Of friends only that there was one: the rest is theirs.
+        # Of friends only that there was one: the rest is theirs, also whether they had been here before.
         "friends",
         Referral,
         select(
-            *((Referral.friend_id == ME).label("came_by_a_friend"), Referral.state, Referral.reason),
+            *((Referral.friend_id == ME).label("came_by_a_friend"), Referral.state),
+            case((Referral.friend_id == ME, Referral.reason), (_TOLD, Referral.reason), else_="").label("reason"),
             *(Referral.joined_at, Referral.decided_at),
         )
         .where((Referral.referrer_id == ME) | (Referral.friend_id == ME))

@@ -28,7 +28,7 @@ from app.services import (
     visit_earning,
 )
 from app.services.audit import record as audit
-from app.services.bought import Bought, Earned
+from app.services.bought import LARGEST_PURCHASE_MINOR, Bought, Earned
 from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
@@ -153,7 +153,7 @@ def undo(ctx: Context, actor: Actor, purchase_id: UUID, *, key: str | None = Non
 def _checked(program: Program, request: PurchaseRequest, now: datetime) -> datetime:
     """When it was bought. Raises InvalidForm with all that is wrong."""
     wrong: dict[str, Refused] = {}
-    if not 0 <= request.amount_minor <= till.LARGEST_PURCHASE_MINOR:
+    if not 0 <= request.amount_minor <= LARGEST_PURCHASE_MINOR:
         wrong["amount_minor"] = Refused("invalid-amount", N_("This amount cannot be right."))
     if request.currency and request.currency.upper() != program.currency:
         wrong["currency"] = Refused(

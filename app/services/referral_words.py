@@ -1,10 +1,31 @@
 """What is given for a friend, in words."""
 
 from app.db.bonus import BonusKind
-from app.db.referrals import RewardedOn
+from app.db.referrals import ReferralState, RewardedOn
 from app.i18n import N_, Translator
-from app.loyalty.referrals import Gift
+from app.loyalty.referrals import Gift, Reason
 from app.services.referral_rules import Choices, Rules
+
+# How a referral stands, and why, for the office and for a member's own data.
+STATES = {
+    ReferralState.WAITING: N_("Waits for the first purchase"),
+    ReferralState.REWARDED: N_("Rewarded"),
+    ReferralState.REFUSED: N_("Not rewarded"),
+    ReferralState.TAKEN_BACK: N_("Taken back: the purchase was undone"),
+}
+REASONS = {
+    Reason.SELF: N_("The member's own link"),
+    Reason.RING: N_("The link leads back to somebody who brought this member"),
+    Reason.KNOWN: N_("Was a member already"),
+    Reason.RETURNED: N_("Had left, and is back"),
+    Reason.DEVICE: N_("Joined in a browser that another member uses"),
+    Reason.ENDED: N_("Nothing was given for friends then, or the member had left"),
+    Reason.STOPPED: N_("The guard had stopped this member"),
+    Reason.LIMIT: N_("The member had been rewarded for as many as a month allows"),
+    Reason.MANAGER: N_("A manager said no"),
+    Reason.ERASED: N_("One of the two was erased"),
+    Reason.USED: N_("The reward had been used already, and stays"),
+}
 
 _JOINING = {
     "friend": N_("A friend who joins by a member's link gets %(gift)s at once."),

@@ -142,9 +142,12 @@ def _tie(
 
 def purchase_made(ctx: Context, session: Session, program: Program, member: Member, act: Occasion) -> list[Reward]:
     """A purchase of somebody who may have come by a link: if it is the first, give what friends get, as a part of the
-    act, and have the referrer rewarded. Returns the rewards issued."""
+    act, and have the referrer rewarded. Returns the rewards issued.
+
+    A purchase of nothing, or of less than the programme's smallest purchase, is none; one whose sum nobody told is.
+    """
     rules = referral_rules.of(session, program)
-    if not rules.active:
+    if not rules.active or not _counts(program, act.amount_minor):
         return []
     found = _OF_FRIEND.within(session, friend_id=member.id)
     referral = session.get(Referral, found[0][0], with_for_update=True) if found else None
@@ -164,6 +167,10 @@ def purchase_made(ctx: Context, session: Session, program: Program, member: Memb
     if not stands:
         tasks.start(session, program.id, TASK, referral.id, act.at)
     return issued
+
+
+def _counts(program: Program, amount_minor: int | None) -> bool:
+    return amount_minor is None or amount_minor >= max(program.smallest_purchase_minor, 1)
 
 
 def purchase_undone(session: Session, program: Program, friend_id: UUID, operation_id: UUID, at: datetime) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from app.i18n import LANGUAGES, N_, translator
+from app.services import register_file
 from app.services.errors import Refused
 
 # What a column can hold → what people call it.
@@ -22,6 +23,9 @@ FIELDS = {
     "consent": N_("Agreed to offers by SMS"),
     "joined_on": N_("Joined on"),
 }
+
+# What holds the stamps of a further stamp card: this, and the card's id.
+STAMPS_ON = "stamps:"
 
 # Headings as registers have them: English, Finnish, Russian, Persian. Compared without case, spaces and signs.
 _HEADINGS = {
@@ -81,16 +85,39 @@ def _meanings() -> dict[str, str]:
     return own | {_flat(name): field for field, names in _HEADINGS.items() for name in names.split(",")}
 
 
-def guessed(headings: Sequence[str]) -> dict[str, int]:
+@cache
+def _words_for_stamps() -> frozenset[str]:
+    return frozenset(heading for heading, field in _meanings().items() if field == "stamps")
+
+
+def guessed_in(file: register_file.RegisterFile, cards: Mapping[str, str]) -> dict[str, int]:
+    """Field → column of a file. `cards`: what holds the stamps of a stamp card → the card's name."""
+    if file.has_heading:
+        return guessed(file.headings, cards)
+    first = next(register_file.records(file.content, file.start, file.delimiter))[0]
+    return guessed_by_content(first)
+
+
+def guessed(headings: Sequence[str], cards: Mapping[str, str] | None = None) -> dict[str, int]:
     """Field → column, for the headings that are known. The first of several columns of a kind is taken."""
     found: dict[str, int] = {}
     known = _meanings()
     for place, heading in enumerate(headings):
         plain = re.sub(r"[(\[].*", "", heading)
-        field = known.get(_flat(heading)) or known.get(_flat(plain))
+        field = known.get(_flat(heading)) or _card_of(_flat(heading), cards or {}) or known.get(_flat(plain))
         if field and field not in found:
             found[field] = place
     return found
+
+
+def _card_of(heading: str, cards: Mapping[str, str]) -> str | None:
+    """The stamp card that a flat heading names: 'Lunch', 'Stamps Lunch', 'Lunch (stamps)'."""
+    for field, name in cards.items():
+        card = _flat(name)
+        rests = {heading.removeprefix(card), heading.removesuffix(card)} - {heading}
+        if card and rests & ({""} | _words_for_stamps()):
+            return field
+    return None
 
 
 def guessed_by_content(record: Sequence[str]) -> dict[str, int]:
@@ -109,15 +136,16 @@ def _looks_like_a_day(cell: str) -> bool:
     return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", cell.strip()))
 
 
-def chosen(form: Mapping[str, str], columns: int) -> dict[str, int]:
-    """Field → column as somebody chose them: form fields `column_<place>` hold a field's name or nothing.
+def chosen(form: Mapping[str, str], columns: int, cards: Mapping[str, str]) -> dict[str, int]:
+    """Field → column as somebody chose them: form fields `column_<place>` hold a field's name or nothing. `cards`: see
+    `guessed_in`.
 
     Raises Refused without a column of phone numbers, or with two of one kind.
     """
     found: dict[str, int] = {}
     for place in range(columns):
         field = form.get(f"column_{place}", "")
-        if field not in FIELDS:
+        if field not in FIELDS and field not in cards:
             continue
         if field in found:
             raise Refused(

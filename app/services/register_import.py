@@ -20,7 +20,7 @@ from app import clock
 from app.db.programs import Program
 from app.db.register import ImportState, RegisterImport, RegisterRow
 from app.i18n import N_
-from app.services import register_columns, register_file, tasks
+from app.services import register_columns, register_file, register_stamps, tasks
 from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
@@ -49,8 +49,9 @@ class RowError:
 class RegisterView:
     """An import as it stands. In a dry run `joined` and `known` are who would join, and who is a member already.
 
-    `columns`: field → place; `mistakes` counts all of them, of which `errors` are the first; `sample` holds the file's
-    first rows while it is kept. `invited` counts invitations written so far.
+    `columns`: field → place; `cards`: field → the name of a stamp card in use, if it has one; `mistakes` counts all of
+    them, of which `errors` are the first; `sample` holds the file's first rows while it is kept. `invited` counts
+    invitations written so far.
     """
 
     id: UUID
@@ -65,6 +66,7 @@ class RegisterView:
     errors: list[RowError]
     headings: list[str]
     columns: dict[str, int]
+    cards: dict[str, str]
     encoding: str
     sample: list[list[str]]
     consents: int
@@ -103,7 +105,7 @@ def upload(ctx: Context, actor: Actor, name: str, data: bytes, *, encoding: str 
             file = register_file.read(data, program.language, chosen)
         except Refused as refused:
             raise InvalidForm({"file": refused}) from None
-        columns = _guess(file)
+        columns = register_columns.guessed_in(file, register_stamps.names(session, program))
         for other in _locked(session, actor, RegisterImport.state.in_((ImportState.CHECKING, ImportState.CHECKED))):
             _finish(session, other, ImportState.STOPPED, now)
         job = RegisterImport(
@@ -130,13 +132,6 @@ def upload(ctx: Context, actor: Actor, name: str, data: bytes, *, encoding: str 
         return job.id
 
 
-def _guess(file: register_file.RegisterFile) -> dict[str, int]:
-    if file.has_heading:
-        return register_columns.guessed(file.headings)
-    first = next(register_file.records(file.content, file.start, file.delimiter))[0]
-    return register_columns.guessed_by_content(first)
-
-
 def check_again(ctx: Context, actor: Actor, import_id: UUID, form: Mapping[str, str]) -> None:
     """Read the file anew with the columns that somebody chose (`column_<place>`: a field). Raises InvalidForm."""
     with ctx.sessions.begin() as session:
@@ -144,8 +139,9 @@ def check_again(ctx: Context, actor: Actor, import_id: UUID, form: Mapping[str, 
         if job.state not in (ImportState.CHECKING, ImportState.CHECKED):
             raise Refused("register-not-open", N_("This import has begun already."), status=409)
         headings: Any = job.options["headings"]
+        cards = register_stamps.names(session, session.get_one(Program, job.program_id))
         try:
-            columns = register_columns.chosen(form, len(headings))
+            columns = register_columns.chosen(form, len(headings), cards)
         except Refused as refused:
             raise InvalidForm({refused.field: refused}) from None
         _begin_check(session, job, columns)
@@ -179,6 +175,8 @@ def start(ctx: Context, actor: Actor, import_id: UUID, form: Mapping[str, str]) 
             return
         if job.state is not ImportState.CHECKED:
             raise Refused("register-not-checked", N_("Wait until the file has been checked."), status=409)
+        columns: Any = job.options["columns"]
+        register_stamps.require_in_use(session, session.get_one(Program, job.program_id), columns)
         job.options = job.options | _read_wishes(form, offers=bool(job.options["consents"]))
         job.state, job.rows_done, job.joined, job.known = ImportState.RUNNING, 0, 0, 0
         job.content = None
@@ -235,7 +233,8 @@ def get(ctx: Context, actor: Actor, import_id: UUID) -> RegisterView:
     """The import as it stands. Raises Refused (404)."""
     with ctx.sessions() as session:
         job = one(session, actor, import_id)
-        return _view(job, _sample(session, job))
+        program = session.get_one(Program, job.program_id)
+        return _view(job, _sample(session, job), register_stamps.names(session, program))
 
 
 def every(ctx: Context, actor: Actor, limit: int = 20) -> list[RegisterView]:
@@ -243,7 +242,7 @@ def every(ctx: Context, actor: Actor, limit: int = 20) -> list[RegisterView]:
     query = select(RegisterImport).where(RegisterImport.program_id == actor.program_id)
     with ctx.sessions() as session:
         newest = query.order_by(RegisterImport.created_at.desc(), RegisterImport.id.desc()).limit(limit)
-        return [_view(job, []) for job in session.scalars(newest)]
+        return [_view(job, [], {}) for job in session.scalars(newest)]
 
 
 def _sample(session: Session, job: RegisterImport) -> list[list[str]]:
@@ -263,7 +262,7 @@ def _sample(session: Session, job: RegisterImport) -> list[list[str]]:
         return []
 
 
-def _view(job: RegisterImport, sample: list[list[str]]) -> RegisterView:
+def _view(job: RegisterImport, sample: list[list[str]], cards: dict[str, str]) -> RegisterView:
     options: dict[str, Any] = job.options
     return RegisterView(
         id=job.id,
@@ -278,6 +277,7 @@ def _view(job: RegisterImport, sample: list[list[str]]) -> RegisterView:
         errors=[RowError(**error) for error in job.errors],  # type: ignore[arg-type] # as error_row wrote them
         headings=options["headings"],
         columns=options["columns"],
+        cards=cards,
         encoding=options["encoding"],
         sample=sample,
         consents=options.get("consents", 0),

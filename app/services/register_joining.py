@@ -23,10 +23,12 @@ from app.db.register import OldCard, RegisterImport, RegisterRow
 from app.loyalty import card_codes
 from app.loyalty.ledger import Kind, Unit
 from app.loyalty.stamps import full_cards, lasts_until
-from app.services import purchase_book, tiering
+from app.services import purchase_book, register_stamps, tiering
 from app.services.card_news import announce, stamps_news
 from app.services.context import Context
 from app.services.register_people import Person
+from app.services.register_stamps import Opening
+from app.services.stamp_rules import CardRules
 
 VIA = "import"
 _DETAILS = [field.name for field in fields(Person) if field.name not in ("phone", "old_card")]
@@ -47,9 +49,12 @@ def join_all(ctx: Context, session: Session, job: RegisterImport, batch: Sequenc
     program = session.get_one(Program, job.program_id)
     by_phone = {row.phone: row for row in sorted(batch, key=lambda row: row.phone)}
     purchase_book.lock_phones(session, program.id, list(by_phone))
-    new = _insert_members(session, program, by_phone, now)
-    _insert_cards(ctx, session, program, new, now)
-    _insert_stamps(session, program, job, new, now)
+    cards = register_stamps.cards_of(session, program, job)
+    new = _insert_members(session, program, by_phone, cards, now)
+    brought = {member_id: register_stamps.opening(row, cards) for member_id, row in new.items()}
+    _insert_cards(ctx, session, program, new, brought, now)
+    acts = _insert_stamps(session, program, job, new, now)
+    register_stamps.give(session, program, job, brought, acts, now)
     if job.options["wording"]:
         _insert_consents(session, str(job.options["wording"]), new, now)
     if job.options["invite"]:
@@ -61,7 +66,11 @@ def join_all(ctx: Context, session: Session, job: RegisterImport, batch: Sequenc
 
 
 def _insert_members(
-    session: Session, program: Program, by_phone: dict[str, RegisterRow], now: datetime
+    session: Session,
+    program: Program,
+    by_phone: dict[str, RegisterRow],
+    cards: Sequence[CardRules],
+    now: datetime,
 ) -> dict[UUID, RegisterRow]:
     """Make members of those who are none; return whom each row made."""
     if not by_phone:
@@ -70,17 +79,18 @@ def _insert_members(
         insert(Member)
         .on_conflict_do_nothing(index_elements=["program_id", "phone"])
         .returning(Member.id, Member.phone),
-        [_member_values(program, row, now) for row in by_phone.values()],
+        [_member_values(program, row, cards, now) for row in by_phone.values()],
     )
     return {member_id: by_phone[phone] for member_id, phone in made}
 
 
-def _member_values(program: Program, row: RegisterRow, now: datetime) -> dict[str, object]:
+def _member_values(program: Program, row: RegisterRow, cards: Sequence[CardRules], now: datetime) -> dict[str, object]:
     kept: dict[str, Any] = row.details
     stamps: int = kept.get("stamps", 0)
     rewards = full_cards(stamps, program.stamps_needed)
     lapses = [lasts_until(now, program.stamp_valid_days, program.time_zone)] if stamps else []
     lapses += [lasts_until(now, program.reward_valid_days, program.time_zone)] if rewards else []
+    lapses += [one.lapses(program, now) for one in register_stamps.opening(row, cards)]
     return {
         "id": uuid7(),
         "program_id": program.id,
@@ -111,7 +121,12 @@ def _joined_at(program: Program, day: date | None, now: datetime) -> datetime:
 
 
 def _insert_cards(
-    ctx: Context, session: Session, program: Program, new: dict[UUID, RegisterRow], now: datetime
+    ctx: Context,
+    session: Session,
+    program: Program,
+    new: dict[UUID, RegisterRow],
+    brought: dict[UUID, list[Opening]],
+    now: datetime,
 ) -> None:
     cards = []
     for member_id, row in new.items():
@@ -119,6 +134,7 @@ def _insert_cards(
         kept: dict[str, Any] = row.details
         stamps: int = kept.get("stamps", 0)
         reward = program.reward_name if full_cards(stamps, program.stamps_needed) else ""
+        further = register_stamps.shown(session, program, brought[member_id])
         cards.append(
             {
                 "id": card_id,
@@ -128,7 +144,7 @@ def _insert_cards(
                 "link_hash": ctx.keyed_hash("card-link", ctx.derived_token("card-link", card_id)),
                 "version": 1,
                 "changed_at": now.replace(microsecond=0),
-                "news": stamps_news(program, kept.get("language", program.language), stamps, reward),
+                "news": stamps_news(program, kept.get("language", program.language), stamps, reward, further),
             }
         )
     _write(session, MemberCard, cards)
@@ -136,8 +152,10 @@ def _insert_cards(
 
 def _insert_stamps(
     session: Session, program: Program, job: RegisterImport, new: dict[UUID, RegisterRow], now: datetime
-) -> None:
-    """The opening balance, as stamps for joining; full cards turn into rewards, as at the till."""
+) -> dict[UUID, UUID]:
+    """The opening balance of the first card, as stamps for joining; full cards turn into rewards, as at the till.
+    Returns member → the act that was begun."""
+    acts: dict[UUID, UUID] = {}
     entries: list[dict[str, object]] = []
     rewards: list[dict[str, object]] = []
     stamps_end = lasts_until(now, program.stamp_valid_days, program.time_zone)
@@ -155,6 +173,7 @@ def _insert_stamps(
             changes.append((Unit.STAMP, Kind.CONVERT, -program.stamps_needed, None, None))
             changes.append((Unit.REWARD, Kind.CONVERT, 1, rewards_end, reward["id"]))
         ids = [uuid7() for _ in changes]
+        acts[member_id] = ids[0]
         entries += [
             {
                 "id": entry_id,
@@ -173,6 +192,7 @@ def _insert_stamps(
         ]
     _write(session, Reward, rewards)
     _write(session, LedgerEntry, entries)
+    return acts
 
 
 def _reward(program: Program, member_id: UUID, now: datetime, expires_at: datetime | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -13,6 +13,7 @@ from app.i18n import LANGUAGES, N_
 from app.services.forms import calendar_day, plain_line
 from app.services.members import EMAIL
 from app.services.old_cards import normal
+from app.services.register_columns import STAMPS_ON
 from sms.digits import ascii_digits
 from sms.phones import PhoneError, normalise
 
@@ -48,7 +49,7 @@ class Fault:
     @property
     def decisive(self) -> bool:
         """Whether the person is left out because of it."""
-        return self.field in DECISIVE
+        return self.field in DECISIVE or self.field.startswith(STAMPS_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Person:
     old_card: str = ""
     consent: bool = False
     joined_on: date | None = None
+    further: Mapping[str, int] = field(default_factory=dict)  # a further stamp card's id → its stamps
 
 
 class RowReader:
@@ -87,10 +89,15 @@ class RowReader:
             birth_date=self._day("birth_date", cells.get("birth_date", "")),
             city=plain_line(cells.get("city", ""), 60),
             language=self._language(cells.get("language", "")),
-            stamps=self._stamps(cells.get("stamps", "")),
+            stamps=self._stamps("stamps", cells.get("stamps", "")),
             old_card=self._old_card(cells.get("old_card", "")),
             consent=self._consent(cells.get("consent", "")),
             joined_on=self._day("joined_on", cells.get("joined_on", "")),
+            further={
+                column.removeprefix(STAMPS_ON): stamps
+                for column, cell in cells.items()
+                if column.startswith(STAMPS_ON) and (stamps := self._stamps(column, cell))
+            },
         )
         left_out = any(fault.decisive for fault in self._faults)
         return None if left_out else person, self._faults
@@ -167,7 +174,7 @@ class RowReader:
         )
         return ""
 
-    def _stamps(self, cell: str) -> int:
+    def _stamps(self, column: str, cell: str) -> int:
         text = ascii_digits(cell).replace("٫", ".")
         if found := _ROUND.fullmatch(text):
             text = found[1]
@@ -176,7 +183,7 @@ class RowReader:
         if text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= MOST_STAMPS:
             return int(text)
         self._wrong(
-            "stamps",
+            column,
             "invalid-number",
             N_("Enter a whole number from %(least)s to %(most)s."),
             {"least": 0, "most": MOST_STAMPS},

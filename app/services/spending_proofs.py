@@ -88,7 +88,8 @@ def send(ctx: Context, actor: Actor, member_id: UUID, *, template: str = sms_tex
     """Send the member a one-time code, which the actor can then confirm; return when it is over.
 
     While a code lives it is sent once more, and lives on. With another `template` it is not for spending: then it also
-    goes to who is blocked or has left.
+    goes to who is blocked or has left. Each template has a budget of its own: whoever has a member's link, and asks for
+    codes on their page, does not keep them from paying at the till.
 
     Raises Refused: member-not-found, member-blocked, member-left, too-many-tries, limiter-down.
     """
@@ -99,8 +100,8 @@ def send(ctx: Context, actor: Actor, member_id: UUID, *, template: str = sms_tex
             member = usable(session, actor, Member.id == member_id)
         else:
             member = fetch(session, actor, Member.id == member_id, lock=True)
-        limits.spend(ctx, _AGAIN, "one-time-code", str(member.id), str(actor.scope), when_down=WhenDown.REFUSE)
-        limits.spend(ctx, _AN_HOUR, "one-time-code", str(member.id), when_down=WhenDown.REFUSE)
+        limits.spend(ctx, _AGAIN, template, str(member.id), str(actor.scope), when_down=WhenDown.REFUSE)
+        limits.spend(ctx, _AN_HOUR, template, str(member.id), when_down=WhenDown.REFUSE)
         row = session.scalars(_live(actor, member_id, now).with_for_update()).one_or_none()
         if row is None:
             row = SpendingProof(

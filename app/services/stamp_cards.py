@@ -19,11 +19,16 @@ from app.services.audit import record
 from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import FormReader, plain_line
+from app.services.programs import ProgramView
+from app.services.recent import Recent
 from app.services.stamp_rules import CardRules
 
 MOST_CARDS = 5  # further ones; a phone shows the stamps of three
 MOST_PRODUCTS = 50
 _LONGEST_PRODUCT = 60
+
+# Saving cards, or a kind of reward, makes another version of the programme.
+_in_use: Recent[tuple["StampCardView", ...]] = Recent(256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,31 @@ def all_of(ctx: Context, program_id: UUID) -> list[StampCardView]:
             )
             for row, members, used, name in rows
         ]
+
+
+def in_use(ctx: Context, program: ProgramView) -> tuple[StampCardView, ...]:
+    """The cards that a customer can collect stamps on, the first one first. `members` is not counted."""
+
+    def read() -> tuple[StampCardView, ...]:
+        with ctx.sessions() as session:
+            row = session.get_one(Program, program.id)
+            further = session.execute(
+                select(StampCard, RewardType.name)
+                .outerjoin(RewardType, RewardType.id == StampCard.reward_type_id)
+                .where(StampCard.program_id == program.id, StampCard.active)
+                .order_by(StampCard.position)
+            )
+            return (
+                StampCardView(stamp_rules.first_card(row), tuple(row.stamp_products)),
+                *(
+                    StampCardView(
+                        stamp_rules.card_rules(row, card), tuple(card.stamp_products), reward_type=reward or ""
+                    )
+                    for card, reward in further
+                ),
+            )
+
+    return _in_use.get((program.id, program.version), read)
 
 
 _USED = select(LedgerEntry.id).where(LedgerEntry.stamp_card_id == StampCard.id).exists()

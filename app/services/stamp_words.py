@@ -1,4 +1,4 @@
-"""The rules of stamp cards, in whole sentences for who sets them."""
+"""The rules of stamp cards, in whole sentences for who sets them, and for who collects stamps."""
 
 from datetime import time
 
@@ -18,23 +18,52 @@ def card_sentences(text: Translator, program: ProgramView, shown: StampCardView)
     said = [_earning(text, program, shown)]
     if rules.per_minor and not rules.products:
         said.append(_example(text, program, shown, rules.per_minor))
-    if rules.smallest_purchase_minor:
-        smallest = Money(rules.smallest_purchase_minor, program.currency)
-        said.append(text.gettext(N_("The purchase must be %(smallest)s or more."), smallest=smallest))
-    if rules.join_stamps:
-        said.append(text.ngettext("Joining gives %(n)s stamp.", "Joining gives %(n)s stamps.", rules.join_stamps))
-    if rules.birthday_stamps:
-        said.append(
-            text.ngettext("A birthday gives %(n)s stamp.", "A birthday gives %(n)s stamps.", rules.birthday_stamps)
-        )
-    said.append(
+    return said + _limits(text, program, shown)
+
+
+def customer_sentences(text: Translator, program: ProgramView, shown: StampCardView) -> list[str]:
+    """The same for who collects: they have joined already, and know products by their names, not by their codes."""
+    rules = shown.card.rules
+    named = tuple(product for product in shown.products if any(letter.isalpha() for letter in product))
+    said = [_customers_earning(text, program, shown, named), *_smallest(text, program, shown), *_birthday(text, shown)]
+    said += _filling(text, shown)
+    if rules.reward_valid_days and not shown.reward_type:
+        days = rules.reward_valid_days
+        said.append(text.ngettext("A reward is valid for %(n)s day.", "A reward is valid for %(n)s days.", days))
+    return said
+
+
+def _limits(text: Translator, program: ProgramView, shown: StampCardView) -> list[str]:
+    """What else there is to earning, and what a full card gives."""
+    joining = shown.card.rules.join_stamps
+    joins = [text.ngettext("Joining gives %(n)s stamp.", "Joining gives %(n)s stamps.", joining)] if joining else []
+    return [*_smallest(text, program, shown), *joins, *_birthday(text, shown), *_filling(text, shown)]
+
+
+def _smallest(text: Translator, program: ProgramView, shown: StampCardView) -> list[str]:
+    smallest = Money(shown.card.rules.smallest_purchase_minor, program.currency)
+    return (
+        [text.gettext(N_("The purchase must be %(smallest)s or more."), smallest=smallest)]
+        if smallest.amount_minor
+        else []
+    )
+
+
+def _birthday(text: Translator, shown: StampCardView) -> list[str]:
+    stamps = shown.card.rules.birthday_stamps
+    return [text.ngettext("A birthday gives %(n)s stamp.", "A birthday gives %(n)s stamps.", stamps)] if stamps else []
+
+
+def _filling(text: Translator, shown: StampCardView) -> list[str]:
+    rules = shown.card.rules
+    said = [
         text.ngettext(
             "%(n)s stamp fills the card and gives: %(reward)s",
             "%(n)s stamps fill the card and give: %(reward)s",
             rules.needed,
             reward=shown.reward_type or shown.card.reward_name,
         )
-    )
+    ]
     if rules.valid_days:
         said.append(
             text.ngettext("A stamp is valid for %(n)s day.", "A stamp is valid for %(n)s days.", rules.valid_days)
@@ -67,6 +96,21 @@ def _earning(text: Translator, program: ProgramView, shown: StampCardView) -> st
         message = N_("A receipt with lines earns one stamp for each piece of: %(products)s")
         return text.gettext(message, products=products)
     return text.gettext(N_("A purchase earns one stamp."))
+
+
+def _customers_earning(text: Translator, program: ProgramView, shown: StampCardView, named: tuple[str, ...]) -> str:
+    rules = shown.card.rules
+    if not rules.products:
+        return _earning(text, program, shown)
+    if rules.per_minor:
+        each = Money(rules.per_minor, program.currency)
+        if named:
+            message = N_("Each full %(each)s spent on these gives a stamp: %(products)s")
+            return text.gettext(message, each=each, products=text.listed(named))
+        return text.gettext(N_("Each full %(each)s spent on some of our products gives a stamp."), each=each)
+    if named:
+        return text.gettext(N_("Each of these gives a stamp: %(products)s"), products=text.listed(named))
+    return text.gettext(N_("Some of our products give a stamp each."))
 
 
 def _example(text: Translator, program: ProgramView, shown: StampCardView, per_minor: int) -> str:

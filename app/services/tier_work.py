@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app import clock
-from app.db.people import Member
+from app.db.people import Member, MemberStatus
 from app.db.programs import Program
 from app.db.tiers import TierRules
 from app.logs import log
@@ -26,21 +26,21 @@ BATCH = 100
 
 
 def review_due(ctx: Context, until: float) -> bool:
-    """Look at up to BATCH members whose tier may end by now; begin none after `until` (time.monotonic). True when
-    there may be more."""
+    """Look at up to BATCH members whose tier may end by now, or to whose next tier more is missing, which their cards
+    then tell silently; begin none after `until` (time.monotonic). True when there may be more."""
     now = clock.now()
     with ctx.sessions() as session:
         due = session.execute(
             select(Member.id, Member.program_id)
-            .where(Member.tier_until <= now)
-            .order_by(Member.tier_until)
+            .where(Member.tier_look_at <= now)
+            .order_by(Member.tier_look_at)
             .limit(BATCH)
         ).all()
     done = 0
     for member_id, program_id in due:
         if done and time.monotonic() >= until:
             return True
-        done += _review(ctx, program_id, member_id, now)
+        done += _review(ctx, program_id, member_id, now, tell=True)
     return done > 0 and len(due) == BATCH
 
 
@@ -82,13 +82,16 @@ def _note(ctx: Context, review_id: UUID, reviewed_to: UUID | None) -> None:
         session.execute(update(TierRules).where(TierRules.review_id == review_id).values(**values))
 
 
-def _review(ctx: Context, program_id: UUID, member_id: UUID, at: datetime, *, silent: bool = False) -> bool:
+def _review(
+    ctx: Context, program_id: UUID, member_id: UUID, at: datetime, *, silent: bool = False, tell: bool = False
+) -> bool:
     """Look at one member. One at whom nobody can look is left to the next time, and stops nobody else."""
     try:
         with ctx.sessions.begin() as session:
             program = session.get_one(Program, program_id)
             member = fetch(session, Actor(program_id), Member.id == member_id, lock=True, erased=True)
-            tiering.review(session, program, member, at, silent=silent)
+            tell = tell and member.status is MemberStatus.ACTIVE
+            tiering.review(session, program, member, at, silent=silent, tell=tell)
     except OperationalError:
         raise  # the database is away, for all of them
     except Exception:

@@ -35,7 +35,7 @@ from app.db.purchases import Purchase
 from app.db.tiers import Tier, TierBasis, TierChange, TierPeriod, TierRules
 from app.db.visits import Visit, VisitRules
 from app.i18n import N_, translator
-from app.loyalty.tiers import Gain, Period, missing, standing
+from app.loyalty.tiers import Gain, Period, look_at, missing, standing
 from app.services.card_news import announce
 from app.services.recent import Recent
 from app.services.tier_views import TierStanding, TierView
@@ -159,7 +159,7 @@ def review(
     """
     steps = ladder(session, program)
     if steps is None or member.status is MemberStatus.ERASED:
-        member.tier_until = None
+        member.tier_until = member.tier_look_at = None
         if member.tier_id is not None:
             _move(session, program, member, None, at)
         return
@@ -173,17 +173,19 @@ def review(
         _move(session, program, member, tier, at, news if member.status is MemberStatus.ACTIVE else "")
     elif tell:
         announce(session, program, member, at, silent=True)
-    if member.tier_until != now.until:
-        member.tier_until = now.until
+    look = look_at(steps.needs, gains, steps.period, at, now)
+    if (member.tier_until, member.tier_look_at) != (now.until, look):
+        member.tier_until, member.tier_look_at = now.until, look
 
 
 def look_soon(session: Session, program: Program, member_ids: Collection[UUID], at: datetime) -> None:
     """Have newcomers looked at by the chores: a lowest tier that needs nothing is for them, too."""
-    if member_ids and ladder(session, program) is not None:
+    steps = ladder(session, program) if member_ids else None
+    if steps is not None and steps.needs[0] <= 0:
         session.execute(
             update(Member)
             .where(Member.id.in_(member_ids))
-            .values(tier_until=at)
+            .values(tier_look_at=at)
             .execution_options(synchronize_session=False)
         )
 

@@ -26,10 +26,11 @@ from app.services import (
     spending_proofs,
     stamp_checks,
     tiering,
+    typed_purchases,
     visit_earning,
 )
 from app.services.audit import record
-from app.services.bought import Bought
+from app.services.bought import LARGEST_PURCHASE_MINOR, Bought
 from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.credit_views import one_line_each
@@ -42,8 +43,6 @@ from app.services.saved_answers import Answer, fingerprint, once
 from app.services.settling import plan_next_expiry, settle
 from app.services.stamp_earning import fill_cards
 from app.services.views import EntryView
-
-LARGEST_PURCHASE_MINOR = 10**12
 
 
 def give_stamps(
@@ -67,8 +66,8 @@ def give_stamps(
 
     Returns {entry_id, member_id, card_code, given, stamps, stamps_needed, rewards, issued, stamp_cards}, and whether it
     repeats an earlier answer; `stamps` are those of the first card. Raises Refused: member-not-found, member-blocked,
-    member-left, not-started, purchase-too-small, amount-needed, invalid-count, invalid-amount, location-not-found,
-    stamp-card-not-found, unreadable-code, idempotency-key-reused.
+    member-left, not-started, purchase-too-small, amount-needed, invalid-count, invalid-amount, amount-too-large (see
+    app.services.typed_purchases), location-not-found, stamp-card-not-found, unreadable-code, idempotency-key-reused.
     """
     now = clock.now()
     request = {
@@ -86,10 +85,12 @@ def give_stamps(
         def act() -> Answer:
             place = place_of(session, actor, location)
             _check_amount(amount_minor)
+            typed_purchases.check(session, program, actor, amount_minor)
             member = usable(session, actor, _who(program, code, phone, member_id))
             chosen = stamp_checks.chosen_card(session, program, card)
             given = stamp_checks.stamps_for(program, chosen, count, amount_minor, now)
             guard.watch(ctx, session, actor, guard.stamps(member.id, given))
+            typed_purchases.watch(ctx, session, program, actor, member.id, amount_minor)
             guard.watch_receipt(ctx, session, actor, member.id, plain_line(receipt_no, 60))
             settle(session, member, now)
             what = occasion(

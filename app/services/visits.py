@@ -13,7 +13,7 @@ from app.db.people import Member
 from app.db.programs import Program
 from app.i18n import N_, translator
 from app.loyalty.visits import OLDEST, moment_of
-from app.services import guard, recognise, tiering, till, visit_earning, visit_rules
+from app.services import guard, nps, recognise, tiering, till, visit_earning, visit_rules
 from app.services.card_news import announce
 from app.services.context import Actor, Context
 from app.services.errors import Refused
@@ -78,6 +78,7 @@ def record(
             goals = visit_rules.goals_within(session, program.id)
             if done.counts:
                 tiering.review(session, program, member, now)
+                nps.visited(session, program, member, what, moment)
                 news = _news(program, member, goals, done.issued)
                 announce(session, program, member, now, done.issued, news=news)
             return _answer(program, member, what.operation_id, moment, done, visit_rules.next_of(goals, member.visits))

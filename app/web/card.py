@@ -7,11 +7,23 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import clock
 from app.db.people import MemberStatus
-from app.i18n import Money
 from app.loyalty.card_codes import grouped
 from app.loyalty.credit import day_of, last_day
-from app.services import apple_passes, card_tier, card_visits, cards, google_cards, limits, members, nps, staying
+from app.services import (
+    apple_passes,
+    card_tier,
+    card_visits,
+    cards,
+    google_cards,
+    limits,
+    members,
+    nps,
+    stamp_cards,
+    stamp_words,
+    staying,
+)
 from app.services.cards import OpenedCard
+from app.services.programs import ProgramView
 from app.services.views import CreditView
 from app.web import device_mark
 from app.web.access import ctx, public
@@ -43,7 +55,7 @@ def page(token: str) -> Response:
         **of_card(program, member),
         credits=[_shown_credit(credit, program.time_zone) for credit in member.credits],
         codes=opened.codes,
-        smallest_purchase=Money(program.smallest_purchase_minor, program.currency),
+        earning=_earning(program),
         colors=brand_colors(card_tier.dressed(program, member)),
         stamps=stamps_picture(card_tier.dressed(program, member), member.stamps),
         tier_fields=card_tier.front(text(), program, member),
@@ -58,6 +70,16 @@ def page(token: str) -> Response:
     response = Response(content)
     response.vary.add("User-Agent")
     return response
+
+
+def _earning(program: ProgramView) -> list[tuple[str, list[str]]]:
+    """The name of each stamp card ('' of the only one) and what it gives stamps for."""
+    kinds = stamp_cards.in_use(ctx(), program)
+    several, first = len(kinds) > 1, text().gettext("Stamps")
+    return [
+        ((shown.card.name or first) if several else "", stamp_words.customer_sentences(text(), program, shown))
+        for shown in kinds
+    ]
 
 
 def _shown_credit(credit: CreditView, time_zone: str) -> tuple[CreditView, date | None, date]:

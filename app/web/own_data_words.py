@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from app.i18n import LANGUAGES, N_, Translator
+from app.services import referral_words
 from app.services.own_data_reading import Section
 from app.services.programs import ProgramView
 
@@ -133,6 +134,11 @@ VALUES = {
     "sms_marketing": N_("Offers by SMS"),
     "email_marketing": N_("Offers by e-mail"),
 }
+# The same for words that mean something else in other tables: (table, column) → words.
+_OF_TABLE: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("friends", "state"): {state.value: words for state, words in referral_words.STATES.items()},
+    ("friends", "reason"): {reason.value: words for reason, words in referral_words.REASONS.items()},
+}
 _IN_WORDS = ("status", "state", "unit", "kind", "direction", "purpose")
 _MONEY = "_minor"
 
@@ -156,7 +162,7 @@ def shown_sections(
             text.gettext(TITLES[section.name]),
             [
                 [
-                    (_heading(text, column), _value(text, program, column, value))
+                    (_heading(text, column), _shown(text, program, section.name, column, value))
                     for column, value in row.items()
                     if value not in (None, "", [], {})
                 ]
@@ -170,6 +176,11 @@ def shown_sections(
 def _heading(text: Translator, column: str) -> str:
     """Where we have no word of ours, the column's name as it is in the files."""
     return text.gettext(COLUMNS[column]) if column in COLUMNS else column.removesuffix(_MONEY).replace("_", " ")
+
+
+def _shown(text: Translator, program: ProgramView, table: str, column: str, value: Any) -> str:
+    words = _OF_TABLE.get((table, column), {}).get(str(value))
+    return text.gettext(words) if words else _value(text, program, column, value)
 
 
 def _value(text: Translator, program: ProgramView, column: str, value: Any) -> str:

@@ -10,12 +10,14 @@ WORDS = {"phone": "+358401230001", "amount": "5", "rate": "1", "reason": "becaus
 
 @dataclass
 class Form:
-    """`sent`: field → what a browser sends. `offered`: field → every value that could be chosen or is carried along."""
+    """`sent`: field → what a browser sends. `offered`: field → every value that could be chosen or is carried along.
+    `numeric`: fields in which numbers are typed."""
 
     action: str
     method: str
     sent: dict[str, str] = field(default_factory=dict)
     offered: dict[str, list[str]] = field(default_factory=dict)
+    numeric: set[str] = field(default_factory=set)
 
 
 class _Reader(HTMLParser):
@@ -46,6 +48,8 @@ class _Reader(HTMLParser):
     def _field(self, form: Form, has: dict[str, str], tag: str) -> None:
         name, kind = has["name"], has.get("type", "text")
         form.offered.setdefault(name, []).append(has.get("value", ""))
+        if kind in ("number", "range") or has.get("inputmode") in ("numeric", "decimal"):
+            form.numeric.add(name)
         if kind in ("checkbox", "radio"):
             if "checked" in has or (kind == "radio" and name not in form.sent):
                 form.sent[name] = has.get("value", "on")

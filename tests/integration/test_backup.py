@@ -28,12 +28,15 @@ from app.db.engine import make_engine, make_sessions
 from app.db.keeping import ErasedBy
 from app.db.people import Member, MemberStatus
 from app.db.programs import Program
-from app.services import backups, erasing, members, peppers, sms_sending, till
+from app.services import backups, code_redeeming, credit_use, erasing, members, peppers, sms_sending, till
 from app.services.archive import opened
 from app.services.context import Context
+from app.services.errors import Refused
+from app.services.peppers import PepperStore
 from certs import identity
 from tests.factories import Shop
 from tests.integration import filled_tables
+from tests.integration.code_shop import give
 
 WORDS = "a passphrase for tests"
 
@@ -138,6 +141,46 @@ def test_an_encrypted_backup_restored_goes_on(
     assert ("Alice", 4) == (found.name, found.stamps)
     till.give_stamps(there, shop.cashier, alice.card_code)
     assert 5 == members.by_id(there, shop.cashier, alice.id).stamps
+
+
+def test_a_code_on_a_customers_phone_pays_after_a_restore_with_the_peppers_and_without_them_all_say_so(
+    ctx: Context, shop: Shop, leima: Callable[..., Result], place: Place, tmp_path: Path
+):
+    alice, bert = shop.member(1), shop.member(2)
+    codes = [give(ctx, shop, member.id).code for member in (alice, bert)]
+    assert 0 == leima("backup", tmp_path / "first").exit_code
+    done = place.leima("restore", tmp_path / "first")
+    [pepper] = ctx.peppers().held
+    assert f"code pepper {pepper.id} is not here: put code_peppers back" in done.output
+
+    data = {name: getattr(ctx, name) for name in Context.__dataclass_fields__}
+    data |= {"engine": place.engine, "sessions": make_sessions(place.engine)}
+    there = Context(**data | {"peppers": PepperStore(ctx.settings.model_copy(update={"data": place.data}))})
+    for asker in (shop.cashier, shop.owner):
+        with pytest.raises(Refused) as refused:
+            code_redeeming.redeem(there, asker, codes[0], amount_minor=400)
+        assert "lacks a secret that older codes were made with" in str(refused.value)
+    (credit,) = members.by_id(there, shop.cashier, alice.id).credits
+    assert 1000 == credit.balance_minor
+    newer = give(there, shop, bert.id).code
+    assert 400 == code_redeeming.redeem(there, shop.cashier, newer, amount_minor=400)[0]["redeemed_minor"]
+    by_card = credit_use.use(there, shop.cashier, alice.id, bill_minor=300, card_code=alice.card_code)[0]
+    assert 700 == by_card["left_minor"]
+    checked = place.leima("doctor")
+    assert 1 == checked.exit_code
+    assert f"2 credit codes cannot be used: pepper {pepper.id} is missing" in checked.output
+
+    made_meanwhile = (place.data / peppers.FILE_NAME).read_text()
+    bring_secrets(ctx, place)
+    with (place.data / peppers.FILE_NAME).open("a") as file:
+        file.write(made_meanwhile)
+    for code in (codes[0], newer):
+        assert 600 == code_redeeming.redeem(there, shop.cashier, code, amount_minor=600)[0]["redeemed_minor"]
+    with pytest.raises(Refused) as refused:
+        code_redeeming.redeem(there, shop.cashier, "0000000", amount_minor=400)
+    assert "This code is not valid." == str(refused.value)
+    checked = place.leima("doctor")
+    assert "the peppers of all credit codes are here" in checked.output
 
 
 def test_every_row_of_every_table_comes_back(ctx: Context, leima: Callable[..., Result], place: Place, tmp_path: Path):

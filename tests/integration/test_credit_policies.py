@@ -315,9 +315,9 @@ def test_a_giving_is_planned_once_at_its_hour_and_again_a_week_later(shop: Shop,
     assert [(RunState.PLANNED, DUE, 0, 0)] == runs(shop)
     assert DUE + timedelta(days=7) == customer_classes.one(shop.ctx, shop.owner, class_id).next_run_at
     at(DUE + timedelta(days=7))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     at(DUE + timedelta(days=14))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     # On the 28th the clocks went forward: 10:00 in Helsinki comes an hour earlier.
     next_run = customer_classes.one(shop.ctx, shop.owner, class_id).next_run_at
     assert (3, DUE + timedelta(days=21) - timedelta(hours=1)) == (len(runs(shop)), next_run)
@@ -350,7 +350,7 @@ def test_the_credit_lapses_like_any_other(shop: Shop, at: Callable[[datetime], N
     class_id, _ = friends(shop, FIXED, 2)
     give(shop, start(shop, class_id))
     at(NOW + timedelta(days=15))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     with shop.ctx.sessions() as session:
         assert [0, 0] == list(session.scalars(select(Member.credit_minor)))
         assert {"lapsed"} == {credit.status.value for credit in session.scalars(select(Credit))}

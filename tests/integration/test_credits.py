@@ -170,7 +170,7 @@ def test_blocked_credit_lapses_on_its_day(shop: Shop, at: SetClock):
     credit_id = grant(shop, member)
     credits.set_blocked(shop.ctx, shop.owner, credit_id, True)
     at(NOON + timedelta(days=40))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert CreditStatus.LAPSED is credit_of(shop, credit_id).status
     assert "credit-closed" == refused(lambda: credits.set_blocked(shop.ctx, shop.owner, credit_id, False))
     assert_books_agree(shop)
@@ -226,8 +226,8 @@ def test_credit_that_nobody_is_told_the_code_of_has_none(shop: Shop):
 def test_codes_of_credit_that_was_closed_long_ago_are_forgotten(shop: Shop, at: SetClock):
     credit_id = grant(shop, shop.member(), sms="on")
     at(NOON + timedelta(days=40))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert credit_of(shop, credit_id).code_hash is not None
     at(NOON + timedelta(days=41) + credit_codes.REST)
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert (None, None) == (credit_of(shop, credit_id).code_hash, credit_of(shop, credit_id).code_nonce)

@@ -1,5 +1,6 @@
 """Members are asked in their turn and never more often; they answer once; and the shop sees what they say."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from app.db.messages import SmsMessage
 from app.db.nps import NpsAsk
-from app.db.people import MemberCard
+from app.db.people import Member, MemberCard
 from app.loyalty.nps import Group, Tally
 from app.services import (
     cards,
@@ -17,16 +18,20 @@ from app.services import (
     nps,
     nps_asking,
     nps_desk,
+    nps_ending,
     nps_figures,
     nps_rules,
     programs,
     sms_sending,
     till,
+    upkeep,
+    visits,
 )
 from app.services.errors import InvalidForm, Refused
 from app.services.views import MemberView
 from tests.factories import Shop, open_shop
 from tests.integration.referral_shop import work
+from tests.integration.visit_shop import count_visits
 
 Clock = Callable[[datetime], None]
 RULES = {"active": "on", "after_visits": "2", "period_days": "30", "ask_by": "card"}
@@ -71,6 +76,98 @@ def test_somebody_is_asked_at_every_nth_visit_and_not_within_the_period(asking: 
     at(NOON + timedelta(days=31))
     buy(asking, anna)
     assert 2 == len(asks(asking, anna))
+
+
+def come(shop: Shop, member: MemberView, moment: datetime) -> None:
+    visits.record(shop.ctx, shop.cashier, member.card_code, at=moment)
+
+
+def test_the_door_asks_at_the_nth_visit_without_any_purchase(asking: Shop, at: Clock):
+    count_visits(asking)
+    anna = asking.member(1)
+    for day in range(4):
+        at(NOON + timedelta(days=day))
+        come(asking, anna, NOON + timedelta(days=day))
+        come(asking, anna, NOON + timedelta(days=day))  # shown twice: it does not count
+        assert (0 if day == 0 else 1) == len(asks(asking, anna))
+    at(NOON + timedelta(days=1, hours=1))
+    work(asking)
+    assert "How did we do?" in news(asking, anna)
+
+
+def test_a_door_that_was_offline_for_days_asks_once_in_any_order_and_not_for_what_was_before_the_question(
+    asking: Shop, at: Clock
+):
+    count_visits(asking)
+    anna = asking.member(1)
+    sent = NOON + timedelta(days=20)
+    at(sent)
+    for day in (5, 1, 9, 3):
+        come(asking, anna, NOON + timedelta(days=day))
+    (ask,) = asks(asking, anna)
+    assert (nps.VISIT, sent) == (ask.via, ask.asked_at)
+    work(asking)  # the visit is long over
+    assert "How did we do?" in news(asking, anna)
+    # The period is over, but a late door tells only of visits from before the question.
+    at(sent + timedelta(days=25))
+    come(asking, anna, NOON + timedelta(days=17))
+    come(asking, anna, NOON + timedelta(days=19))
+    at(sent + timedelta(days=31))
+    come(asking, anna, sent + timedelta(days=31))
+    assert 1 == len(asks(asking, anna))
+    at(sent + timedelta(days=32))
+    come(asking, anna, sent + timedelta(days=32))
+    assert 2 == len(asks(asking, anna))
+
+
+def test_where_a_purchase_is_a_visit_door_and_till_together_ask_once(asking: Shop, at: Clock):
+    count_visits(asking, purchases=True)
+    anna = asking.member(1)
+    come(asking, anna, NOON)
+    at(NOON + timedelta(days=1))
+    buy(asking, anna)
+    come(asking, anna, NOON + timedelta(days=1))
+    assert 1 == len(asks(asking, anna))
+
+
+def version(shop: Shop, member: MemberView) -> int:
+    with shop.ctx.sessions() as session:
+        return session.scalars(select(MemberCard.version).where(MemberCard.member_id == member.id)).one()
+
+
+def test_the_wallets_hear_that_a_question_is_over_once(asking: Shop, at: Clock):
+    some = [asking.member(number) for number in range(1, 4)]
+    for member in some:
+        nps.token_for(asking.ctx, member.id, nps.CAMPAIGN)
+    silent, answering, at_a_till = some
+    before = [version(asking, member) for member in some]
+    answered(asking, answering, 9)
+    upkeep.run(asking.ctx, 60)
+    assert [0, 1, 0] == [version(asking, member) - was for member, was in zip(some, before, strict=True)]
+    answered(asking, answering, 10)  # a changed answer changes nothing on the card
+    at(NOON + timedelta(days=60) - timedelta(seconds=1))
+    upkeep.run(asking.ctx, 60)
+    assert 1 == len(back_fields(asking, silent))
+    at(NOON + timedelta(days=60))
+    with asking.ctx.sessions.begin() as till_session:
+        till_session.execute(select(Member.id).where(Member.id == at_a_till.id).with_for_update())
+        assert not nps_ending.take_off(asking.ctx, 0)
+    assert [1, 1, 0] == [version(asking, member) - was for member, was in zip(some, before, strict=True)]
+    for _ in range(2):
+        upkeep.run(asking.ctx, 60)
+        assert [1, 1, 1] == [version(asking, member) - was for member, was in zip(some, before, strict=True)]
+    assert [] == back_fields(asking, silent)
+
+
+def test_many_questions_are_taken_off_in_small_transactions(asking: Shop, at: Clock):
+    many = [asking.member(number) for number in range(1, nps_ending.TOGETHER + 2)]
+    for member in many:
+        nps.token_for(asking.ctx, member.id, nps.CAMPAIGN)
+    at(NOON + timedelta(days=61))
+    begun = time.monotonic()
+    assert nps_ending.take_off(asking.ctx, begun)
+    assert not nps_ending.take_off(asking.ctx, begun)
+    assert {None} == {ask.on_card_until for member in many for ask in asks(asking, member)}
 
 
 def test_the_card_asks_an_hour_later_on_its_lock_screen_and_its_back(asking: Shop, at: Clock):

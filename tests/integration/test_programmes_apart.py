@@ -10,12 +10,10 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from app.db.joining import QuestionKind
 from app.db.people import Role
-from app.services import join_questions, member_groups, members, segments, stamp_cards, till
 from app.services.context import Context
 from tests.factories import PASSWORD, Shop
-from tests.integration import bonus_shop, filled_tables, form_fields, reward_shop, strangers, tier_shop
+from tests.integration import filled_tables, form_fields, office_walk, strangers
 from tests.integration.strangers import Stranger
 
 SignIn = Callable[[Role], FlaskClient]
@@ -38,13 +36,6 @@ def stranger(ctx: Context, shop: Shop) -> Stranger:
     return Stranger(ctx, filled)
 
 
-def own_words(shop: Shop, number: int) -> dict[str, str]:
-    """What shows that we are a customer of our own programme: a new member's link, and what their phone shows."""
-    anna = shop.member(number)
-    apple = shop.ctx.derived_token("apple-pass", anna.card_id, anna.link_generation)
-    return {"token": members.card_token(shop.ctx, anna), "slug": shop.program.slug, "apple": apple}
-
-
 class Walk:
     """Calls every route with their rows, and collects what is wrong."""
 
@@ -59,7 +50,7 @@ class Walk:
 
     def by(self, who: str, browser: FlaskClient, rules: list[Rule], headers: dict[str, str] | None = None) -> None:
         called: list[str] = []
-        self.own = own_words(self.shop, len(self.walkers))
+        self.own = office_walk.own_words(self.shop, len(self.walkers))
         self.walkers.append(who)
         for rule in rules:
             for address in strangers.addresses(rule, self.stranger, self.own):
@@ -102,7 +93,7 @@ def test_no_route_shows_or_changes_another_programmes_rows(app: Flask, shop: Sho
     for role in Role:
         walk.by(role.value, sign_in(role), rules)
     public = [rule for rule in rules if app.view_functions[rule.endpoint].access == "public"]  # type: ignore[attr-defined]
-    apple = own_words(shop, 99)["apple"]
+    apple = office_walk.own_words(shop, 99)["apple"]
     walk.by("nobody", app.test_client(), public, {"Authorization": f"ApplePass {apple}"})
     key = {"Authorization": f"Bearer {shop.api_key}"}
     walk.by("API key", app.test_client(), [rule for rule in rules if rule.endpoint.startswith("api.")], key)
@@ -114,31 +105,14 @@ def test_no_route_shows_or_changes_another_programmes_rows(app: Flask, shop: Sho
 ASKED_WITH = {"benefit_type": {"benefit": "reward"}, "location_id": {"password": PASSWORD}}
 # The walk is no use when it doesn't find at least these.
 FOUND = {"location_id", "stamp_card", "operation_id", "segment", "tier", "reward", "benefit_type", "type_id", "id-0"}
-SEGMENT = {"name": "All", "where-kind": "all", "where-0-kind": "language", "where-0-language": "en"}
-
-
-def fill_own(shop: Shop) -> None:
-    """One of every kind of thing that a form lets choose."""
-    ctx, owner = shop.ctx, shop.owner
-    kind = reward_shop.make_type(shop, points_price="", name="Cake")
-    stamp_cards.save(ctx, owner, {"name": "Lunch", "stamps_needed": "8", "reward_name": "Free lunch"})
-    tier_shop.set_tiers(shop)
-    group_id = member_groups.save(ctx, owner, {"name": "VIP"})
-    segments.save(ctx, owner, SEGMENT)
-    bonus_shop.set_bonus(shop)
-    join_questions.add(ctx, owner, QuestionKind.TEXT, {"text_en": "Your dog's name?"})
-    anna = shop.member(50)
-    member_groups.add(ctx, owner, group_id, anna.card_code)
-    reward_shop.give(shop, anna, kind)
-    till.give_stamps(ctx, shop.cashier, anna.card_code)
 
 
 def test_no_form_takes_another_programmes_things(app: Flask, shop: Shop, stranger: Stranger, sign_in: SignIn):
-    fill_own(shop)
+    office_walk.fill(shop)
     ours = strangers.side_of(shop.ctx, shop.program.slug)
     untouched, browser = stranger.state(), sign_in(Role.OWNER)
     wrong, tried = [], set[tuple[str, str]]()
-    for path, page in own_pages(app, browser, ours, own_words(shop, 98)):
+    for path, page in office_walk.pages(app, browser, ours, office_walk.own_words(shop, 98)):
         for form in form_fields.forms(page):
             for name, table in choices(form, ours):
                 action = form.action or path
@@ -155,16 +129,6 @@ def test_no_form_takes_another_programmes_things(app: Flask, shop: Shop, strange
     assert [] == wrong
     assert untouched == stranger.state()
     assert {name for _, name in tried} >= FOUND
-
-
-def own_pages(app: Flask, browser: FlaskClient, ours: Stranger, own: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Every page for staff, about what there is: its address and its text."""
-    for rule in strangers.walked(app):
-        if "GET" in strangers.methods(rule) and rule.endpoint.startswith(("office.", "till.")):
-            for address in strangers.addresses(rule, ours, own):
-                with browser.get(address) as page:
-                    if page.status_code == HTTPStatus.OK and page.mimetype == "text/html":
-                        yield address, page.get_data(as_text=True)
 
 
 def choices(form: form_fields.Form, ours: Stranger) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -519,7 +519,7 @@ class Week:
                     if member.status is MemberStatus.ACTIVE:
                         till.redeem_reward(shop.ctx, shop.owner, reward.id, card_code=member.card_code)
             case "chores":
-                upkeep.run(shop.ctx)
+                upkeep.run(shop.ctx, 60)
 
     def _member(self, phone: str) -> MemberView:
         return members.find(self.shop.ctx, self.shop.cashier, phone)
@@ -547,7 +547,7 @@ def assert_stamps_are_what_purchases_earned(shop: Shop, phone: str) -> None:
         assert member.status is MemberStatus.LEFT or not waiting
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(steps=st.lists(STEPS, min_size=1, max_size=25))
 def test_whatever_is_bought_joined_and_undone_the_stamps_are_what_the_ledger_says(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, int, int, int]]

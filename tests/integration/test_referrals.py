@@ -21,6 +21,7 @@ from app.services import (
     referral_desk,
     referral_links,
     referral_work,
+    stamp_cards,
     till,
 )
 from app.services.context import Actor
@@ -228,9 +229,9 @@ def test_a_purchase_undone_before_the_reward_was_given_leaves_the_friend_waiting
 
 
 def test_a_purchase_that_earned_nothing_by_itself_takes_the_reward_back_when_it_is_undone(friends: ReferralShop):
-    """The till's receipt is below the smallest purchase, and friends get nothing: the ledger tells nothing of it."""
+    """The till's receipt is of less than a stamp costs, and friends get nothing: the ledger tells nothing of it."""
     friends.rules(friend_stamps="0")
-    friends.shop.change_program(smallest_purchase="10")
+    stamp_cards.save_first(friends.shop.ctx, friends.shop.owner, {"per_amount": "10"})
     anna = friends.shop.member(1)
     bert = friends.friend(2, anna)
     for _ in range(2):
@@ -240,6 +241,20 @@ def test_a_purchase_that_earned_nothing_by_itself_takes_the_reward_back_when_it_
         purchases.undo(friends.shop.ctx, friends.shop.api, UUID(answer["purchase_id"]))
         friends.work()
         assert (("taken_back", ""), 0) == (friends.state(bert), friends.stamps(anna))
+
+
+@pytest.mark.parametrize(("smallest", "amount_minor", "counts"), [("", 0, False), ("", 1, True), ("10", 999, False)])
+def test_a_purchase_of_nothing_or_too_little_is_no_first_one(
+    friends: ReferralShop, smallest: str, amount_minor: int, *, counts: bool
+):
+    friends.shop.change_program(smallest_purchase=smallest)
+    anna = friends.shop.member(1)
+    bert = friends.friend(2, anna)
+    for bought, rewarded in ((amount_minor, counts), (1000, True)):
+        purchases.record(friends.shop.ctx, friends.shop.api, PurchaseRequest(bought, member_id=bert.id))
+        friends.work()
+        assert ("rewarded" if rewarded else "waiting", "") == friends.state(bert)
+    assert 2 == friends.stamps(anna)
 
 
 def test_bought_again_before_it_was_taken_back_the_reward_stands(friends: ReferralShop):

@@ -18,10 +18,11 @@ from app.db.people import Consent, Member, MemberStatus
 from app.db.register import ImportState, OldCard, RegisterImport, RegisterRow
 from app.jobs import tasks as task_job
 from app.loyalty.ledger import Kind, Unit
-from app.services import doctoring, members, old_cards, outbox, purchases, register_import, register_work
+from app.services import doctoring, members, old_cards, outbox, purchases, register_import, register_work, stamp_cards
 from app.services.errors import InvalidForm, Refused
 from app.services.register_import import RegisterView
 from tests.factories import Shop
+from tests.integration.visit_shop import kind_of_reward
 
 NOON = datetime(2027, 3, 1, 10, 0, tzinfo=UTC)
 FILE = """Phone;Name;E-mail;Birthday;City;Language;Stamps;Card number;SMS marketing;Joined
@@ -404,4 +405,91 @@ def test_another_programme_neither_sees_nor_changes_an_import(shop: Shop) -> Non
 
 def test_balances_and_ledger_agree_after_an_import(shop: Shop) -> None:
     imported(shop, many(40))
+    assert [] == doctoring.differences(shop.ctx)
+
+
+STAMP_COLUMNS = "Phone;Coffee;Lunch;Stamps Bakery;Name\n0401231000;3;4;0;Anna\n0401231001;;17;;Boris\n"
+
+
+@pytest.fixture
+def two_more_cards(shop: Shop) -> dict[str, UUID]:
+    """The first card is called Coffee; beside it Lunch, of 8 stamps for a kind of reward, and Bakery."""
+    stamp_cards.save_first(shop.ctx, shop.owner, {"name": "Coffee"})
+    lunch = {"name": "Lunch", "stamps_needed": "8", "reward_name": "Lunch", "stamp_valid_days": "30"}
+    lunch |= {"reward_type_id": str(kind_of_reward(shop, "Free lunch"))}
+    bakery = {"name": "Bakery", "stamps_needed": "5", "reward_name": "Free cake"}
+    return {form["name"]: stamp_cards.save(shop.ctx, shop.owner, form) for form in (lunch, bakery)}
+
+
+def on_cards(shop: Shop, phone: str) -> list[tuple[str, int]]:
+    member = members.find(shop.ctx, shop.cashier, phone)
+    return [("Coffee", member.stamps), *((shown.name, shown.have) for shown in member.further_stamps)]
+
+
+def test_each_stamp_card_has_a_column_of_its_name(
+    shop: Shop, two_more_cards: dict[str, UUID], at: Callable[[datetime], None]
+) -> None:
+    at(NOON)
+    view = checked(shop, STAMP_COLUMNS)
+    lunch, bakery = (f"stamps:{two_more_cards[name]}" for name in ("Lunch", "Bakery"))
+    assert {"phone": 0, "stamps": 1, lunch: 2, bakery: 3, "name": 4} == view.columns
+    assert [] == view.errors
+    register_import.start(shop.ctx, shop.owner, view.id, {})
+    work(shop)
+    assert [("Coffee", 3), ("Lunch", 4), ("Bakery", 0)] == on_cards(shop, "0401231000")
+    assert [("Coffee", 0), ("Lunch", 1), ("Bakery", 0)] == on_cards(shop, "0401231001")
+    anna, boris = (everyone(shop)[last] for last in ("1000", "1001"))
+    assert "Coffee: 3 of 10 · Lunch: 4 of 8" == anna.card.news
+    assert "Your reward is here: Free lunch" == boris.card.news
+    assert datetime(2027, 3, 31, 21, tzinfo=UTC) == anna.next_expiry_at
+    with shop.ctx.sessions() as session:
+        rewards = session.scalars(select(Reward).where(Reward.member_id == boris.id)).all()
+        query = select(LedgerEntry).where(LedgerEntry.member_id == boris.id).order_by(LedgerEntry.number)
+        entries = session.scalars(query).all()
+    assert ["Free lunch", "Free lunch"] == [reward.name for reward in rewards]
+    assert all(reward.type_id for reward in rewards)
+    assert {entries[0].id} == {entry.operation_id for entry in entries}
+    assert 17 == entries[0].amount
+    assert [] == doctoring.differences(shop.ctx)
+
+
+def test_a_wrong_number_of_stamps_on_a_further_card_leaves_the_row_out(
+    shop: Shop, two_more_cards: dict[str, UUID]
+) -> None:
+    view = checked(shop, "Phone;Lunch\n0401231000;many\n0401231001;2\n")
+    (error,) = view.errors
+    assert (2, f"stamps:{two_more_cards['Lunch']}", True) == (error.row, error.field, error.left_out)
+    assert (1, 1) == (view.joined, view.faulty)
+
+
+def test_a_card_that_was_stopped_since_the_check_is_told_of_before_anybody_joins(
+    shop: Shop, two_more_cards: dict[str, UUID]
+) -> None:
+    view = checked(shop, STAMP_COLUMNS)
+    lunch = two_more_cards["Lunch"]
+    stopped = stamp_cards.as_typed(shop.ctx, shop.owner, lunch) | {"active": ""}
+    stamp_cards.save(shop.ctx, shop.owner, stopped, lunch)
+    with pytest.raises(Refused) as refused:
+        register_import.start(shop.ctx, shop.owner, view.id, {})
+    assert "stamp-card-gone" == refused.value.kind
+    columns = {f"column_{place}": field for field, place in view.columns.items()}
+    register_import.check_again(shop.ctx, shop.owner, view.id, columns)
+    work(shop)
+    register_import.start(shop.ctx, shop.owner, view.id, {})
+    work(shop)
+    assert [("Coffee", 3), ("Bakery", 0)] == on_cards(shop, "0401231000")
+
+
+def test_a_card_that_is_stopped_while_people_join_keeps_what_they_bring(
+    shop: Shop, two_more_cards: dict[str, UUID]
+) -> None:
+    view = checked(shop, STAMP_COLUMNS)
+    register_import.start(shop.ctx, shop.owner, view.id, {})
+    lunch = two_more_cards["Lunch"]
+    form = stamp_cards.as_typed(shop.ctx, shop.owner, lunch)
+    stamp_cards.save(shop.ctx, shop.owner, form | {"active": ""}, lunch)
+    work(shop)
+    assert [("Coffee", 3), ("Bakery", 0)] == on_cards(shop, "0401231000")
+    stamp_cards.save(shop.ctx, shop.owner, form, lunch)
+    assert [("Coffee", 3), ("Lunch", 4), ("Bakery", 0)] == on_cards(shop, "0401231000")
     assert [] == doctoring.differences(shop.ctx)

@@ -7,19 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from redis import Redis
 from sqlalchemy import func, select
 
 from app.db.credit import SpendingProof
 from app.db.ledger import AuditEntry
 from app.db.messages import SmsMessage
 from app.db.people import MemberStatus
-from app.services import members, sms_sending, spending_proofs, till
+from app.services import members, sms_sending, sms_texts, spending_proofs, till
 from app.services.context import Actor, Context
 from app.services.errors import Refused
 from app.services.spending_proofs import CODE_LASTS, LASTS, MOST_TRIES
 from app.services.views import MemberView
-from app.wiring import make_limiter
+from app.wiring import connect_valkey, make_limiter
 from tests.factories import Shop, actor_for, open_shop
 
 SetClock = Callable[[datetime], None]
@@ -236,8 +235,19 @@ class TestOneTimeCodes:
         assert ["sent"] * 5 + ["too-many-tries"] == outcomes
         assert 5 == len(sent_codes(shop.ctx))
 
+    def test_codes_for_erasing_and_for_the_till_do_not_use_each_other_up(self, shop: Shop, member: MemberView) -> None:
+        page = Actor(shop.program.id)
+        for asker in (page, *(Actor(shop.program.id, staff_id=person.id) for person in shop.people.values())):
+            spending_proofs.send(shop.ctx, asker, member.id, template=sms_texts.ERASE_CODE)
+        dora = actor_for(shop.second_cashier)
+        more = refusal_of(lambda: spending_proofs.send(shop.ctx, dora, member.id, template=sms_texts.ERASE_CODE))
+        assert "too-many-tries" == more.kind
+        spending_proofs.send(shop.ctx, shop.cashier, member.id)
+        code = sent_codes(shop.ctx)[-1]
+        assert spending_proofs.confirm(shop.ctx, shop.cashier, member.id, code)
+
     def test_without_valkey_nothing_is_sent(self, shop: Shop, member: MemberView) -> None:
-        away = Redis(host="127.0.0.1", port=1)
+        away = connect_valkey("redis://127.0.0.1:1")
         ctx = replace(shop.ctx, valkey=away, limiter=make_limiter(away))
         refusal = refusal_of(lambda: spending_proofs.send(ctx, shop.cashier, member.id))
         assert ("limiter-down", 503) == (refusal.kind, refusal.status)

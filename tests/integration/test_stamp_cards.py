@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
@@ -419,9 +419,7 @@ ACTS = st.one_of(
 )
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25)
 @given(st.lists(ACTS, max_size=14))
 def test_whatever_happens_the_ledger_alone_gives_the_balance_of_every_card(
     shop: Shop, at: SetClock, acts: list[tuple[str, int, int]]

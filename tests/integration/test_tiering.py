@@ -95,14 +95,43 @@ def test_a_purchase_that_earned_nothing_counts_and_can_be_undone(shop: Shop, at:
 def test_a_tier_that_is_not_earned_any_more_stays_for_the_grace(shop: Shop, anna: MemberView, at: Clock):
     buy(shop, anna.id, 10_000)
     at(START + 395 * DAY - timedelta(seconds=1))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert ("Gold", "") == (tier_of(shop, anna.id), goal(shop, anna.id))
     at(START + 395 * DAY)
     version = seen(shop, anna.id).card_version
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert ("", "€10.00 more to Bronze") == (tier_of(shop, anna.id), goal(shop, anna.id))
     assert version < seen(shop, anna.id).card_version
     assert "You are Gold now" in seen(shop, anna.id).news
+
+
+def test_the_card_tells_in_the_night_that_more_is_missing_and_does_so_silently(shop: Shop, anna: MemberView, at: Clock):
+    buy(shop, anna.id, 1500)
+    at(START + 10 * DAY)
+    buy(shop, anna.id, 1000)
+    before = seen(shop, anna.id)
+    old = START + 365 * DAY
+    at(old)
+    assert "€40.00 more to Silver" == goal(shop, anna.id)
+    upkeep.run(shop.ctx, 60)
+    assert before.card_version == seen(shop, anna.id).card_version
+    for later in (old + timedelta(hours=12), old + DAY):  # 10:00 UTC is noon in Helsinki: midnight is in 12 hours
+        at(later)
+        upkeep.run(shop.ctx, 60)
+        assert (before.card_version + 1, before.news) == (seen(shop, anna.id).card_version, seen(shop, anna.id).news)
+
+
+def test_the_new_year_lets_the_card_tell_that_more_is_missing(shop: Shop, at: Clock):
+    at(START)
+    set_tiers(shop, period="calendar")
+    review_all(shop.ctx)
+    anna, bert = shop.member(1), shop.member(2)
+    buy(shop, anna.id, 1500)
+    before = [seen(shop, member.id).card_version for member in (anna, bert)]
+    at(datetime(2027, 12, 31, 22, tzinfo=UTC))
+    upkeep.run(shop.ctx, 60)
+    assert ("Bronze", "€50.00 more to Silver") == (tier_of(shop, anna.id), goal(shop, anna.id))
+    assert [before[0] + 1, before[1]] == [seen(shop, member.id).card_version for member in (anna, bert)]
 
 
 def test_the_history_tells_each_change(shop: Shop, anna: MemberView, at: Clock):
@@ -110,7 +139,7 @@ def test_the_history_tells_each_change(shop: Shop, anna: MemberView, at: Clock):
     at(START + DAY)
     buy(shop, anna.id, 9000)
     at(START + 395 * DAY)
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     told = [(change.at, change.before, change.after) for change in tier_rules.changes(shop.ctx, shop.owner, anna.id)]
     at_395 = (START + 395 * DAY, "Gold", "Silver")
     assert [at_395, (START + DAY, "Bronze", "Gold"), (START, "", "Bronze")] == told
@@ -126,7 +155,7 @@ def test_a_calendar_tier_is_kept_to_the_end_of_the_next_year(shop: Shop, at: Clo
     assert standing is not None
     assert new_year == standing.until
     at(new_year)
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert "" == tier_of(shop, anna.id)
 
 
@@ -137,7 +166,7 @@ def test_a_purchase_of_the_old_year_that_arrives_in_the_new_one_keeps_the_tier(s
     buy(shop, anna.id, 10_000)
     new_year = datetime(2028, 12, 31, 22, tzinfo=UTC)
     at(new_year + timedelta(minutes=5))
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     assert "" == tier_of(shop, anna.id)
     buy(shop, anna.id, 10_000, new_year - timedelta(seconds=1))
     assert "Gold" == tier_of(shop, anna.id)
@@ -149,7 +178,7 @@ def test_the_order_of_the_periods_end_and_a_purchase_does_not_matter(
 ):
     buy(shop, anna.id, 10_000)
     at(START + 395 * DAY)
-    acts = [lambda: buy(shop, anna.id, 5000), lambda: upkeep.run(shop.ctx)]
+    acts = [lambda: buy(shop, anna.id, 5000), lambda: upkeep.run(shop.ctx, 60)]
     for act in acts if first == "purchase" else reversed(acts):
         act()
     assert "Silver" == tier_of(shop, anna.id)
@@ -285,7 +314,7 @@ def test_who_left_or_is_erased_is_told_nothing(shop: Shop, anna: MemberView, at:
         session.execute(update(Member).where(Member.id == anna.id).values(status=MemberStatus.ERASED))
         before = len(session.scalars(select(OutboxRow)).all())
     at(START + 395 * DAY)
-    upkeep.run(shop.ctx)
+    upkeep.run(shop.ctx, 60)
     with shop.ctx.sessions() as session:
         assert before == len(session.scalars(select(OutboxRow)).all())
         assert session.get_one(Member, anna.id).tier_id is None

@@ -17,11 +17,12 @@ from pydantic import SecretStr
 
 from app.db.people import MemberStatus
 from app.i18n import LANGUAGES
-from app.services import members, till
+from app.services import members, stamp_cards, till
 from app.services.views import MemberView
 from app.web.factory import create_app
 from certs.identity import SigningIdentity
 from tests.factories import Shop
+from tests.integration.visit_shop import kind_of_reward
 from tests.pkpass_rules import strings_of, violations
 from tests.qr_reading import scanned
 
@@ -81,6 +82,43 @@ def test_the_page_speaks_the_members_language_with_its_digits(client: FlaskClien
     assert '<html lang="fa" dir="rtl"' in page
     assert "۳" in page
     assert '<html lang="fi" dir="ltr"' in client.get(path_of(shop, member) + "?lang=fi").text
+
+
+def test_the_page_tells_of_each_stamp_card_by_its_name_what_it_gives_stamps_for(
+    client: FlaskClient, shop: Shop
+) -> None:
+    shop.change_program(smallest_purchase="5", stamp_valid_days="90", reward_valid_days="30")
+    path = path_of(shop, shop.member(1))
+    alone = ["A purchase earns one stamp.", "The purchase must be €5.00 or more."]
+    alone += ["10 stamps fill the card and give: Free coffee", "A stamp is valid for 90 days."]
+    alone += ["A reward is valid for 30 days."]
+    assert [("", alone)] == earning(client.get(path).text)
+
+    stamp_cards.save_first(shop.ctx, shop.owner, {"name": "<Coffee>", "products": "1021\nCoffee\nLatte"})
+    lunch = {"name": "Lunch", "stamps_needed": "8", "reward_name": "A lunch", "per_amount": "12.50"}
+    lunch |= {"reward_type_id": str(kind_of_reward(shop, "Free lunch")), "reward_valid_days": "7"}
+    card = stamp_cards.save(shop.ctx, shop.owner, lunch)
+    bakery = {"name": "Bakery", "stamps_needed": "5", "reward_name": "Free cake", "products": "77"}
+    stamp_cards.save(shop.ctx, shop.owner, bakery)
+    coffee = ["Each of these gives a stamp: Coffee, Latte", *alone[1:]]
+    each = "A purchase earns one stamp for each full €12.50."
+    baker = ["Some of our products give a stamp each.", "5 stamps fill the card and give: Free cake"]
+    found = earning(client.get(path).text)
+    assert [
+        ("&lt;Coffee&gt;", coffee),
+        ("Lunch", [each, "8 stamps fill the card and give: Free lunch"]),
+        ("Bakery", baker),
+    ] == found
+
+    stamp_cards.save(shop.ctx, shop.owner, lunch | {"active": ""}, card)
+    assert ["&lt;Coffee&gt;", "Bakery"] == [name for name, _ in earning(client.get(path).text)]
+
+
+def earning(page: str) -> list[tuple[str, list[str]]]:
+    """What the page says of earning stamps: a card's name, if any, and its sentences."""
+    (told,) = re.findall(r"<summary>How to earn stamps</summary>(.*?)</details>", page, re.DOTALL)
+    lists = re.findall(r"(?:<bdi>([^<]*)</bdi></strong></p>\s*)?<ul>(.*?)</ul>", told, re.DOTALL)
+    return [(name, re.findall(r"<li>(.*?)</li>", items)) for name, items in lists]
 
 
 def test_names_cannot_break_out_of_the_page(client: FlaskClient, shop: Shop) -> None:

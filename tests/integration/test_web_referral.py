@@ -8,9 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from app.db.keeping import ErasedBy
 from app.db.people import MemberStatus, Role
 from app.db.referrals import MemberDevice
-from app.services import cards, members, messages, programs, referral_desk, referral_links, referral_rules
+from app.services import cards, erasing, members, messages, programs, referral_desk, referral_links, referral_rules
 from app.services.context import Actor
 from app.services.members import JoinRequest
 from app.services.views import MemberView
@@ -179,6 +180,38 @@ def test_the_manager_sets_the_rules_and_reads_them_in_sentences(shop: Shop, sign
     assert 422 == wrong.status_code
     assert "Choose what at least one of the two gets." in wrong.text
     assert referral_rules.saved(shop.ctx, shop.owner).friend.stamps == 3
+
+
+def test_the_manager_is_warned_of_what_joining_alone_rewards(shop: Shop, sign_in: Callable[[Role], FlaskClient]):
+    manager = sign_in(Role.MANAGER)
+    now = "Members are rewarded for phone numbers that nobody has checked. The first purchase is safer."
+    told = []
+    for rewarded_on in ("purchase", "joining"):
+        referral_rules.save(shop.ctx, shop.owner, RULES | {"rewarded_on": rewarded_on})
+        page = manager.get("/office/referral").text
+        assert "Whoever types in made-up numbers, or those of strangers, is rewarded" in page
+        told.append(now in page)
+    assert [False, True] == told
+
+
+def test_what_an_erased_friend_leaves_is_told_in_words(
+    client: FlaskClient, friends: ReferralShop, sign_in: Callable[[Role], FlaskClient]
+):
+    anna = friends.shop.member(1)
+    bert = friends.friend(2, anna)
+    erasing.erase(friends.shop.ctx, friends.shop.owner, bert.id, ErasedBy.MEMBER)
+    own = client.get(f"{page_of(friends.shop, anna)}/me/everything").text
+    for page in (own, sign_in(Role.MANAGER).get("/office/referral").text):
+        assert "One of the two was erased" in page
+        assert "Not rewarded" in page
+
+
+def test_nobody_learns_from_their_own_data_who_was_a_member(client: FlaskClient, friends: ReferralShop):
+    anna, bert = friends.shop.member(1), friends.shop.member(2)
+    friends.friend(2, anna)
+    assert ("refused", "known") == friends.state(bert)
+    shown = [client.get(f"{page_of(friends.shop, one)}/me/everything").text for one in (anna, bert)]
+    assert [False, True] == ["Was a member already" in page for page in shown]
 
 
 def test_the_manager_decides_about_a_held_friend(friends: ReferralShop, sign_in: Callable[[Role], FlaskClient]):

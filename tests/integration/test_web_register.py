@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from app.db.delivery import Channel
 from app.db.people import Role
 from app.jobs import tasks as task_job
-from app.services import outbox, register_columns, register_file, register_import
+from app.services import outbox, register_columns, register_file, register_import, stamp_cards
 from tests.factories import Shop
 
 FILE = "Phone;Name;SMS marketing\n0401231000;Anna;yes\n040;Bo;no\n0401231002;=1+1;no\n"
@@ -123,6 +123,20 @@ def test_the_example_is_a_register_that_leima_reads(shop: Shop, browser: FlaskCl
     view = register_import.get(shop.ctx, shop.owner, UUID(location.rsplit("/", 1)[1]))
     assert set(register_columns.FIELDS) == set(view.columns)
     assert (1, []) == (view.joined, view.errors)
+
+
+def test_the_example_and_the_columns_name_further_stamp_cards(shop: Shop, browser: FlaskClient) -> None:
+    stamp_cards.save_first(shop.ctx, shop.owner, {"name": "Coffee"})
+    form = {"name": "Lunch", "stamps_needed": "8", "reward_name": "Free lunch"}
+    lunch = stamp_cards.save(shop.ctx, shop.owner, form)
+    location = send(browser, browser.get("/office/register/sample.csv").data).location
+    work(shop)
+    view = register_import.get(shop.ctx, shop.owner, UUID(location.rsplit("/", 1)[1]))
+    assert (1, []) == (view.joined, view.errors)
+    assert set(register_columns.FIELDS) | {f"stamps:{lunch}"} == set(view.columns)
+    page = browser.get(location).text
+    assert f'<option value="stamps:{lunch}" selected>Stamps: Lunch</option>' in page
+    assert '<option value="stamps" selected>Stamps: Coffee</option>' in page
 
 
 def test_forgetting_a_file_leaves_nothing_of_it(shop: Shop, browser: FlaskClient) -> None:

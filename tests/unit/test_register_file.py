@@ -149,6 +149,23 @@ def test_headings_are_known_in_four_languages(heading: str, field: str) -> None:
     assert {field: 1} == register_columns.guessed(["Nothing that is known", heading])
 
 
+@pytest.mark.parametrize(
+    ("heading", "field"),
+    [
+        ("Lunch", "stamps:1"),
+        ("LUNCH stamps", "stamps:1"),
+        ("Stamps (lunch)", "stamps:1"),
+        ("Leimat: Lunch", "stamps:1"),
+        ("Coffee", "stamps"),
+        ("City", "city"),
+        ("Lunch address", None),
+    ],
+)
+def test_a_column_may_be_named_like_a_stamp_card(heading: str, field: str | None) -> None:
+    cards = {"stamps": "Coffee", "stamps:1": "Lunch", "stamps:2": "City", "stamps:3": "☕"}
+    assert ({field: 0} if field else {}) == register_columns.guessed([heading], cards)
+
+
 def test_columns_beyond_z_have_two_letters() -> None:
     assert ["A", "Z", "AA", "AZ", "BA"] == [register_file.column_letter(place) for place in (0, 25, 26, 51, 52)]
 

@@ -1,11 +1,12 @@
 """Which tier a history leads to: never less than is earned, whatever the order, and lost when it is said to be."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.loyalty.tiers import Gain, Period, Standing, missing, standing
+from app.loyalty.tiers import Gain, Period, Standing, look_at, missing, standing
 
 NOW = datetime(2027, 6, 15, 12, tzinfo=UTC)
 ZONE = "Europe/Helsinki"
@@ -116,3 +117,34 @@ def test_a_purchase_in_the_last_instant_of_the_year_belongs_to_it_whenever_it_ar
     later = YEAR_ENDS + HOUR
     assert 2 == standing(LADDER, [spring, last], period, later).place
     assert 1 == standing(LADDER, [spring, first], period, later).place
+
+
+@given(histories, periods)
+def test_what_counts_stays_the_same_until_it_falls(gains, period):
+    falls = period.figure_falls(gains, NOW)
+    before = period.figure(gains, NOW)
+    if falls is None:
+        assert 0 == before
+    else:
+        assert falls > NOW
+        assert before == period.figure(gains, falls - timedelta(microseconds=1))
+        assert before > period.figure(gains, falls)
+
+
+@given(periods, moments)
+def test_a_night_begins_at_midnight_of_the_zone_within_a_day(period, moment):
+    night = period.night_after(moment)
+    assert timedelta() <= night - moment <= timedelta(hours=25)
+    assert time.min == night.astimezone(ZoneInfo(period.time_zone)).time()
+
+
+@given(ladders, histories, periods)
+def test_who_is_looked_at_when_told_never_shows_a_lower_goal_than_there_is_for_longer_than_a_day(ladder, gains, period):
+    now = standing(ladder, gains, period, NOW)
+    look = look_at(ladder, gains, period, NOW, now)
+    soon = [NOW + timedelta(days=day) for day in (0, 20, 200, 500)]
+    for moment in soon:
+        if look is None or moment < look - timedelta(hours=25):
+            assert now.place == standing(ladder, gains, period, moment).place
+            shown = missing(ladder, now.place, period.figure(gains, NOW))
+            assert shown == missing(ladder, now.place, period.figure(gains, moment))

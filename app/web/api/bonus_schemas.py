@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.i18n import N_
-from app.services.till import LARGEST_PURCHASE_MINOR
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.web.api.schemas import Act, Answered, CardCode, Line, Place, Proof, Reward, Sent
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from app.i18n import N_
-from app.services.till import LARGEST_PURCHASE_MINOR
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.web.api.schemas import STORABLE, Answered, Line, Place, Sent
 from sms import codes
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from app.i18n import N_
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.services.group_pricing import LONGEST_PRODUCT
-from app.services.till import LARGEST_PURCHASE_MINOR
 from app.web.api.schemas import STORABLE, Answered, Sent
 
 MOST_PRODUCTS = 200

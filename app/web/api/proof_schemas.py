@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from app.i18n import N_
-from app.services.till import LARGEST_PURCHASE_MINOR
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.web.api.schemas import STORABLE, Answered, CardCode, Line, Place, Proof, Sent
 
 TypedCode = Annotated[str, StringConstraints(max_length=40), STORABLE]

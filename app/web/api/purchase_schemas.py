@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from app.i18n import N_
 from app.loyalty.warranty import LONGEST_MONTHS
-from app.services.till import LARGEST_PURCHASE_MINOR
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.web.api.schemas import STORABLE, Answered, ChangedStampCard, Line, Place, Reward, Sent
 
 MOST_LINES = 200

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.i18n import N_
 from app.loyalty.coupons import RewardValue
-from app.services.till import LARGEST_PURCHASE_MINOR
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.web.api.schemas import Act, CardCode, Place, Proof, Sent
 
 

@@ -12,7 +12,7 @@ from app.i18n import LANGUAGES, N_
 from app.loyalty import card_codes
 from app.loyalty.coupons import RewardValue
 from app.loyalty.stamps import MOST_STAMPS_AT_ONCE
-from app.services.till import LARGEST_PURCHASE_MINOR
+from app.services.bought import LARGEST_PURCHASE_MINOR
 from app.web.api.tier_schemas import MemberGroup, MemberTier
 
 LONGEST_WORDING = 4000  # the column's length

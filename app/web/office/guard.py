@@ -8,15 +8,16 @@ from werkzeug.wrappers import Response
 from app.db.guard import AlertState
 from app.i18n import N_
 from app.loyalty.guarding import Rule
-from app.services import code_troubles, guard_desk, programs
+from app.services import code_troubles, guard_desk, programs, typed_purchases
 from app.services.code_alarms import CodeAlarm
 from app.services.errors import InvalidForm
 from app.web.access import MANAGERS, actor, ctx, staff_only
 from app.web.language import text
-from app.web.office.frame import blueprint, shown_errors
+from app.web.office.frame import blueprint, shown_errors, typed_form
 
 RULE_NAMES = {
     Rule.MEMBER_STAMPS: N_("Stamps to one member"),
+    Rule.MEMBER_BONUS: N_("Purchases with bonus, typed for one member"),
     Rule.MEMBER_USES: N_("Rewards and credit used by one member"),
     Rule.MEMBER_VISITS: N_("One card at the door too soon after its visit"),
     Rule.TILL_STAMPS: N_("Stamps given by one cashier or till"),
@@ -26,6 +27,12 @@ RULE_NAMES = {
     Rule.TILL_CODES: N_("Wrong codes at one cashier or till"),
     Rule.MEMBER_RINGS: N_("Members who bring each other"),
     Rule.MEMBER_DEVICES: N_("Friends of one member in a browser that was seen before"),
+}
+RULE_HINTS = {
+    Rule.MEMBER_BONUS: N_(
+        "Small purchases count once, large ones for more: once for each begun tenth of the largest purchase that a "
+        "cashier may type. What software sends is not counted."
+    ),
 }
 TROUBLES = {
     CodeAlarm.GUESSING: N_("Many wrong codes in the whole programme: somebody may be guessing"),
@@ -44,9 +51,21 @@ def guard() -> str:
 @blueprint.post("/guard/thresholds")
 @staff_only(*MANAGERS)
 def guard_thresholds() -> Response | tuple[str, int]:
-    form = request.form.to_dict()
+    form = typed_form(*(f"{rule}_active" for rule in Rule))
     try:
         guard_desk.save_thresholds(ctx(), actor(), form)
+    except InvalidForm as invalid:
+        return _page(form, shown_errors(invalid)), 422
+    return redirect(url_for("office.guard", saved="1"), 303)
+
+
+@blueprint.post("/guard/largest")
+@staff_only(*MANAGERS)
+def guard_largest() -> Response | tuple[str, int]:
+    """Set the largest purchase that a cashier may type."""
+    form = request.form.to_dict()
+    try:
+        typed_purchases.save(ctx(), actor(), form)
     except InvalidForm as invalid:
         return _page(form, shown_errors(invalid)), 422
     return redirect(url_for("office.guard", saved="1"), 303)
@@ -58,7 +77,12 @@ def guard_alert(alert_id: UUID) -> str:
     alert, evidence = guard_desk.one(ctx(), actor(), alert_id)
     program = programs.get(ctx(), actor().program_id)
     return render_template(
-        "office/guard_alert.html", program=program, alert=alert, evidence=evidence, rule=RULE_NAMES[alert.rule]
+        "office/guard_alert.html",
+        program=program,
+        alert=alert,
+        evidence=evidence,
+        rule=RULE_NAMES[alert.rule],
+        hint=RULE_HINTS.get(alert.rule),
     )
 
 
@@ -84,6 +108,7 @@ def _page(form: dict[str, str], errors: dict[str, str]) -> str:
     shown = {f"{rule}_most": text().digits(str(one.most)) for rule, one in saved.items()}
     shown |= {f"{rule}_minutes": text().digits(str(one.minutes)) for rule, one in saved.items()}
     shown |= {f"{rule}_active": "on" if one.active else "" for rule, one in saved.items()}
+    shown |= typed_purchases.as_typed(ctx(), here.program_id)
     return render_template(
         "office/guard.html",
         program=programs.get(ctx(), here.program_id),
@@ -91,6 +116,7 @@ def _page(form: dict[str, str], errors: dict[str, str]) -> str:
         troubles=code_troubles.newest(ctx(), here),
         trouble_names=TROUBLES,
         rules=RULE_NAMES,
-        form=form or shown,
+        form=shown | form,
+        hints=RULE_HINTS,
         errors=errors,
     )

@@ -5,35 +5,14 @@ from uuid import UUID
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.db.referrals import ReferralState
-from app.i18n import LANGUAGES, N_
-from app.loyalty.referrals import Reason
+from app.db.referrals import RewardedOn
+from app.i18n import LANGUAGES
 from app.services import programs, referral_desk, referral_rules, referral_words
 from app.services.errors import InvalidForm
 from app.web.access import MANAGERS, actor, ctx, staff_only
 from app.web.language import text
 from app.web.office.frame import blueprint, shown_errors, typed_form
 from sms.phones import shown
-
-STATES = {
-    ReferralState.WAITING: N_("Waits for the first purchase"),
-    ReferralState.REWARDED: N_("Rewarded"),
-    ReferralState.REFUSED: N_("Not rewarded"),
-    ReferralState.TAKEN_BACK: N_("Taken back: the purchase was undone"),
-}
-REASONS = {
-    Reason.SELF: N_("The member's own link"),
-    Reason.RING: N_("The link leads back to somebody who brought this member"),
-    Reason.KNOWN: N_("Was a member already"),
-    Reason.RETURNED: N_("Had left, and is back"),
-    Reason.DEVICE: N_("Joined in a browser that another member uses"),
-    Reason.ENDED: N_("Nothing was given for friends then, or the member had left"),
-    Reason.STOPPED: N_("The guard had stopped this member"),
-    Reason.LIMIT: N_("The member had been rewarded for as many as a month allows"),
-    Reason.MANAGER: N_("A manager said no"),
-    Reason.ERASED: N_("One of the two was erased"),
-    Reason.USED: N_("The reward had been used already, and stays"),
-}
 
 
 @blueprint.get("/referral")
@@ -67,14 +46,15 @@ def _page(form: dict[str, str], errors: dict[str, str]) -> str:
     possible = referral_rules.choices(ctx(), here.program_id)
     held, _ = referral_desk.page(ctx(), here, held=True)
     rows, more = referral_desk.page(ctx(), here, after=_after())
-    words = text()
+    words, rules = text(), referral_rules.saved(ctx(), here)
     return render_template(
         "office/referral.html",
         program=programs.get(ctx(), here.program_id),
         form=form,
         errors=errors,
         saved="saved" in request.args and not errors,
-        sentences=referral_words.sentences(words, referral_rules.saved(ctx(), here), possible),
+        sentences=referral_words.sentences(words, rules, possible),
+        on_joining=rules.active and rules.rewarded_on is RewardedOn.JOINING,
         possible=possible,
         rewards=[("", words.gettext("None"))] + [(str(id), name) for id, name in possible.rewards],
         languages=LANGUAGES,
@@ -84,8 +64,8 @@ def _page(form: dict[str, str], errors: dict[str, str]) -> str:
         rows=rows,
         more=more,
         later="after" in request.args,
-        states=STATES,
-        reasons=REASONS,
+        states=referral_words.STATES,
+        reasons=referral_words.REASONS,
         who=_who,
     )
 

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from app.db.register import ImportState
 from app.i18n import N_
-from app.services import programs, register_import, register_work
+from app.services import programs, register_import, register_work, stamp_cards
 from app.services.errors import InvalidForm
 from app.services.register_columns import FIELDS
 from app.services.register_file import CODE_PAGES, MOST_BYTES
@@ -65,8 +65,8 @@ def members_register_upload() -> Response | tuple[str, int]:
 @staff_only(*MANAGERS)
 def members_register_sample() -> FlaskResponse:
     """A file with the headings that Leima knows, in the reader's language, and one person."""
-    country = programs.get(ctx(), actor().program_id).country
-    number = example_number_for_type(country, PhoneNumberType.MOBILE)
+    program = programs.get(ctx(), actor().program_id)
+    number = example_number_for_type(program.country, PhoneNumberType.MOBILE)
     phone = format_number(number, PhoneNumberFormat.E164) if number else "+358401234567"
     alice = {
         "phone": f" {phone}",
@@ -81,9 +81,9 @@ def members_register_sample() -> FlaskResponse:
         "consent": text().gettext("no"),
         "joined_on": "2020-01-31",
     }
-    return as_file(
-        "register.csv", [[text().gettext(name) for name in FIELDS.values()], [alice[field] for field in FIELDS]]
-    )
+    further = [shown.card.name for shown in stamp_cards.in_use(ctx(), program)[1:]]
+    headings = [text().gettext(name) for name in FIELDS.values()]
+    return as_file("register.csv", [headings + further, [alice[field] for field in FIELDS] + ["2"] * len(further)])
 
 
 @blueprint.get("/register/<uuid:import_id>")
@@ -192,7 +192,7 @@ def _page(view: RegisterView, form: dict[str, str], errors: dict[str, str], *, o
         pace=_a_minute(),
         state=STATES[view.state],
         code_page=CODE_PAGES.get(view.encoding, ""),
-        fields=[("", text().gettext("Nothing that is needed")), *_field_names()],
+        fields=[("", text().gettext("Nothing that is needed")), *_field_names(view)],
         chosen=form if open_columns else chosen,
         open_columns=open_columns or view.needs_columns,
         column_name=lambda field: _column_name(view, field),
@@ -202,5 +202,7 @@ def _page(view: RegisterView, form: dict[str, str], errors: dict[str, str], *, o
     )
 
 
-def _field_names() -> list[tuple[str, str]]:
-    return [(field, text().gettext(name)) for field, name in FIELDS.items()]
+def _field_names(view: RegisterView) -> list[tuple[str, str]]:
+    names = {field: text().gettext(name) for field, name in FIELDS.items()}
+    names |= {field: text().gettext("Stamps: %(card)s", card=name) for field, name in view.cards.items()}
+    return list(names.items())

@@ -18,6 +18,7 @@ _CHECKS = {
         'stamp_per_minor': 'stamp_per_minor IS NULL OR stamp_per_minor > 0',
     },
     'ledger_entries': {'stamp_card': "stamp_card_id IS NULL OR unit = 'stamp'"},
+    'program_rules': {'largest_typed': 'largest_typed_minor > 0'},
 }
 
 
@@ -371,6 +372,7 @@ def upgrade() -> None:
     sa.Column('location_id', sa.Uuid(), nullable=True),
     sa.Column('tier_id', sa.Uuid(), nullable=True),
     sa.Column('asked_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('on_card_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('score', sa.SmallInteger(), nullable=True),
     sa.Column('comment', sa.Text(), nullable=False),
     sa.Column('answered_at', sa.DateTime(timezone=True), nullable=True),
@@ -387,6 +389,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('token', name=op.f('uq_nps_asks_token'))
     )
     op.create_index('ix_nps_asks_member_id_asked_at', 'nps_asks', ['member_id', 'asked_at'], unique=False)
+    op.create_index('ix_nps_asks_on_card_until', 'nps_asks', ['on_card_until'], unique=False, postgresql_where='on_card_until IS NOT NULL')
     op.create_index('ix_nps_asks_program_id_answered_at', 'nps_asks', ['program_id', 'answered_at'], unique=False)
     op.create_table('referral_links',
     sa.Column('member_id', sa.Uuid(), nullable=False),
@@ -510,8 +513,10 @@ def upgrade() -> None:
     op.add_column('members', sa.Column('tier_id', sa.Uuid(), nullable=True))
     op.add_column('members', sa.Column('tier_since', sa.DateTime(timezone=True), nullable=True))
     op.add_column('members', sa.Column('tier_until', sa.DateTime(timezone=True), nullable=True))
-    op.create_index('ix_members_tier_until', 'members', ['tier_until'], unique=False, postgresql_where='tier_until IS NOT NULL')
+    op.add_column('members', sa.Column('tier_look_at', sa.DateTime(timezone=True), nullable=True))
+    op.create_index('ix_members_tier_look_at', 'members', ['tier_look_at'], unique=False, postgresql_where='tier_look_at IS NOT NULL')
     op.create_foreign_key(op.f('fk_members_tier_id_tiers'), 'members', 'tiers', ['tier_id'], ['id'])
+    op.add_column('program_rules', sa.Column('largest_typed_minor', sa.BigInteger(), nullable=True))
     op.add_column('programs', sa.Column('birthday_stamps', sa.Integer(), server_default='0', nullable=False))
     op.add_column('programs', sa.Column('stamp_card_name', sa.String(length=40), server_default='', nullable=False))
     op.add_column('programs', sa.Column('stamp_products', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False))
@@ -559,13 +564,15 @@ def downgrade() -> None:
     op.drop_column('rewards', 'value_amount')
     op.drop_column('rewards', 'value')
     op.drop_column('rewards', 'type_id')
+    op.drop_column('program_rules', 'largest_typed_minor')
     op.drop_column('programs', 'stamp_per_minor')
     op.drop_column('programs', 'stamp_products')
     op.drop_column('programs', 'stamp_card_name')
     op.drop_column('programs', 'birthday_stamps')
     op.drop_constraint(op.f('fk_members_tier_id_tiers'), 'members', type_='foreignkey')
     op.drop_index('ix_audit_entries_reasons', table_name='audit_entries')
-    op.drop_index('ix_members_tier_until', table_name='members', postgresql_where='tier_until IS NOT NULL')
+    op.drop_index('ix_members_tier_look_at', table_name='members', postgresql_where='tier_look_at IS NOT NULL')
+    op.drop_column('members', 'tier_look_at')
     op.drop_column('members', 'tier_until')
     op.drop_column('members', 'tier_since')
     op.drop_column('members', 'tier_id')
@@ -596,6 +603,7 @@ def downgrade() -> None:
     op.drop_table('referrals')
     op.drop_table('referral_links')
     op.drop_index('ix_nps_asks_program_id_answered_at', table_name='nps_asks')
+    op.drop_index('ix_nps_asks_on_card_until', table_name='nps_asks', postgresql_where='on_card_until IS NOT NULL')
     op.drop_index('ix_nps_asks_member_id_asked_at', table_name='nps_asks')
     op.drop_table('nps_asks')
     op.drop_table('member_stamps')
