@@ -50,7 +50,11 @@ class Answering:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         self._count(1)
         try:
-            return self._app(environ, start_response)
+            answer = self._app(environ, start_response)
+            try:
+                return [b"".join(answer)]
+            finally:  # werkzeug's server leaves files open when Chromium hangs up
+                getattr(answer, "close", lambda: None)()
         finally:
             self._count(-1)
 

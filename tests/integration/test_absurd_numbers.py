@@ -20,7 +20,7 @@ from tests.integration import bonus_shop, form_fields, office_walk, strangers
 SignIn = Callable[[Role], FlaskClient]
 
 ABSURD = (10**18, 10**19, 10**30, -(10**18), int("9" * 400))
-TYPED = (*(str(number) for number in ABSURD), "۱۲", "۹" * 10, "9999999999", "²")
+TYPED = (str(10**18), str(-(10**18)), "9" * 400, "۹" * 10, "²")
 LARGE = ("999999999", "9999999999")
 # The walk is no use when it doesn't find at least these.
 FOUND = {"threshold", "extra", "needs-0", "month_limit", "amount", "stamps_needed", "referrer_bonus", "largest_typed"}

@@ -37,6 +37,7 @@ from certs import identity
 from tests.factories import Shop
 from tests.integration import filled_tables
 from tests.integration.code_shop import give
+from tests.integration.databases import another_database
 
 WORDS = "a passphrase for tests"
 
@@ -73,21 +74,15 @@ def leima(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> Callable[..., Result
 
 @pytest.fixture
 def place(ctx: Context, leima: Callable[..., Result], tmp_path: Path) -> Iterator[Place]:
-    here = ctx.engine.url.database
-    new = f"{here}_restored"
-    url = ctx.settings.database_url.get_secret_value().replace(f"/{here}?", f"/{new}?")
     data = tmp_path / "data"
+    with another_database(ctx, "restored") as url:
 
-    def run(*arguments: object, **given: object) -> Result:
-        return leima(*arguments, **{"database_url": SecretStr(url), "data": data} | given)
+        def run(*arguments: object, **given: object) -> Result:
+            return leima(*arguments, **{"database_url": SecretStr(url), "data": data} | given)
 
-    with ctx.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {new}"))
         engine = make_engine(url)
         yield Place(url, data, engine, run)
         engine.dispose()
-        connection.execute(text(f"DROP DATABASE {new} WITH (FORCE)"))
 
 
 @pytest.fixture

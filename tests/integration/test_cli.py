@@ -29,6 +29,7 @@ from certs import development, identity
 from sandbox.apns import ApnsSandbox
 from sandbox.google import GoogleSandbox
 from tests.factories import Shop
+from tests.integration.databases import another_database
 
 CREATE = [
     "program", "create", "--slug", "north", "--name", "North Club", "--organization", "Café North",
@@ -65,15 +66,8 @@ def test_only_what_has_no_default_is_asked_for(leima: Callable[..., Result]):
 
 @pytest.mark.parametrize("command", [("list",), ("owner", "north", "--name", "Olga", "--login", "olga")])
 def test_a_new_database_gets_its_schema_first(leima: Callable[..., Result], ctx: Context, command: tuple[str, ...]):
-    here = ctx.engine.url
-    new = f"{here.database}_new"
-    with ctx.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {new}"))
-        url = ctx.settings.database_url.get_secret_value().replace(f"/{here.database}?", f"/{new}?")
-        try:
-            done = leima("program", *command, typed="a long enough password\n" * 2, database_url=SecretStr(url))
-        finally:
-            connection.execute(text(f"DROP DATABASE {new} WITH (FORCE)"))
+    with another_database(ctx, "new") as url:
+        done = leima("program", *command, typed="a long enough password\n" * 2, database_url=SecretStr(url))
     told = {"list": (0, ""), "owner": (1, "Error: There is no such programme.\n")}
     assert told[command[0]] == (done.exit_code, done.stderr)
 

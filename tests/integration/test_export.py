@@ -26,21 +26,16 @@ from app.services.export_policy import POLICIES, exported
 from tests.factories import Shop
 from tests.integration import filled_tables
 from tests.integration.credit_shop import grant
+from tests.integration.databases import another_database
 
 
 @pytest.fixture
 def elsewhere(ctx: Context) -> Iterator[Context]:
     """Another installation with the same secret, whose database is empty."""
-    here = ctx.engine.url.database
-    new = f"{here}_elsewhere"
-    url = ctx.settings.database_url.get_secret_value().replace(f"/{here}?", f"/{new}?")
-    with ctx.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {new} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {new}"))
+    with another_database(ctx, "elsewhere") as url:
         engine = make_engine(url)
         yield replace(ctx, engine=engine, sessions=make_sessions(engine))
         engine.dispose()
-        connection.execute(text(f"DROP DATABASE {new} WITH (FORCE)"))
 
 
 def filled(ctx: Context, slug: str = "filled") -> filled_tables.Filled:

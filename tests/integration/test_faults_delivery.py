@@ -160,7 +160,7 @@ def test_who_may_write_to_valkey_may_not_run_functions_of_the_worker(kulma: Appl
         jobs.enqueue_call("os.mkdir", args=(str(made),))
         doorbell.ring(client, Channel.APPLE)
         jobs.enqueue_call(doorbell.DRAIN, args=("apple",))
-        until(lambda: not client.exists("doorbell:apple"))
+        until(lambda: jobs.is_empty() and not client.exists("doorbell:apple"))
         assert (0, False) == (stop(process), made.exists())
         client.close()
 
