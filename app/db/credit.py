@@ -52,7 +52,12 @@ class Credit(Identified, Base):
         CheckConstraint("valid_from < expires_at", name="validity"),
         UniqueConstraint("run_id", "member_id"),
         Index("uq_credits_code_hash", "code_hash", unique=True, postgresql_where="code_hash IS NOT NULL"),
-        Index("ix_credits_active_codes", "program_id", postgresql_where="status = 'open' AND code_hash IS NOT NULL"),
+        Index(
+            "ix_credits_active_codes",
+            "program_id",
+            postgresql_include=["pepper_id"],
+            postgresql_where="status = 'open' AND code_hash IS NOT NULL",
+        ),
         Index("ix_credits_lapsing_expires_at", "expires_at", postgresql_where="status IN ('open', 'blocked')"),
         Index(
             "ix_credits_resting",

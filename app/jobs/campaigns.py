@@ -15,7 +15,7 @@ from app.services.campaign_sending import Batch, Turn
 from app.services.context import Context
 from app.services.errors import Refused
 from app.services.outbox import Claimed
-from sms.provider import SmsError
+from sms.provider import Accepted, SmsError
 
 # Each run has its turn for so long; a worker that is to stop finishes its batch.
 SLICE_SECONDS = 2.0
@@ -108,12 +108,14 @@ class CampaignSender:
             futures += [self._threads.submit(round_.send, one) for one in chunk]
         outcomes = [future.result() for future in futures]
         pause = timedelta(seconds=(round_.busy.retry_after or 0.0) if round_.busy else 0.0)
-        self._written()
-        self._writing = self._writer.submit(
-            campaign_batches.record, self.context, outcomes, row.program_id, clock.now() + pause
-        )
-        if any(one.not_taken for one in outcomes):  # they are planned again, which the next claim has to see
+        try:
             self._written()
+        finally:  # whatever became of the last batch's writing
+            self._writing = self._writer.submit(
+                campaign_batches.record, self.context, outcomes, row.program_id, clock.now() + pause
+            )
+        if not all(isinstance(one.result, Accepted) for one in outcomes):
+            self._written()  # the next claim has to see who is planned again, and what the day has room for again
         log().info("campaign.batch", run=str(row.subject_id), messages=len(outcomes))
         return round_.busy
 

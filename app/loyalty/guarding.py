@@ -9,7 +9,7 @@ class Rule(StrEnum):
     """What is counted. The word before the underscore is whose acts are counted."""
 
     MEMBER_STAMPS = "member_stamps"  # stamps to one member
-    MEMBER_BONUS = "member_bonus"  # purchases with bonus that a cashier typed for one member, see typed_weight
+    MEMBER_BONUS = "member_bonus"  # purchases with bonus whose amounts were typed for one member
     MEMBER_USES = "member_uses"  # rewards and credit that one member used
     MEMBER_VISITS = "member_visits"  # times that one card was shown at the door too soon after a visit
     TILL_STAMPS = "till_stamps"  # stamps that one cashier or till gave
@@ -37,7 +37,7 @@ class Threshold:
 DAY = 24 * 60
 DEFAULTS = {
     Rule.MEMBER_STAMPS: Threshold(20, DAY),
-    Rule.MEMBER_BONUS: Threshold(10, DAY),
+    Rule.MEMBER_BONUS: Threshold(5, DAY),
     Rule.MEMBER_USES: Threshold(5, DAY),
     Rule.MEMBER_VISITS: Threshold(10, DAY),
     Rule.TILL_STAMPS: Threshold(120, 10),
@@ -52,12 +52,6 @@ DEFAULTS = {
 FROM_THE_FIRST = (Rule.MEMBER_RINGS, Rule.MEMBER_DEVICES)
 # A pattern that comes again within this time was not answered by showing it.
 MEMORY = timedelta(days=30)
-
-
-def typed_weight(amount_minor: int, largest_minor: int) -> int:
-    """For how many a purchase counts whose amount a cashier typed: one for each begun tenth of the largest that may be
-    typed. So what nobody is shown in a day is, by the usual threshold, never more than that largest one."""
-    return max(-(-amount_minor * 10 // largest_minor), 1)
 
 
 class Step(StrEnum):

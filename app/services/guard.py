@@ -85,9 +85,9 @@ def stamps(member_id: UUID, count: int) -> Act:
     return Act((Rule.MEMBER_STAMPS, Rule.TILL_STAMPS), count, member_id)
 
 
-def typed_bonus(member_id: UUID, weight: int) -> Act:
-    """A cashier typed a purchase that earns bonus."""
-    return Act((Rule.MEMBER_BONUS,), weight, member_id)
+def typed_bonus(member_id: UUID) -> Act:
+    """Somebody typed a purchase that earns bonus."""
+    return Act((Rule.MEMBER_BONUS,), 1, member_id)
 
 
 def use(member_id: UUID | None) -> Act:

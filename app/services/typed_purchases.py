@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.db.bonus import BonusKind
 from app.db.credit import ProgramRules
 from app.db.lookup import Compiled
 from app.db.programs import Program
 from app.i18n import N_, Money
-from app.loyalty.guarding import typed_weight
 from app.services import bonus_rules, guard
 from app.services.audit import record
 from app.services.bought import LARGEST_PURCHASE_MINOR
@@ -23,27 +23,27 @@ from app.services.context import Actor, Context
 from app.services.errors import InvalidForm, Refused
 from app.services.forms import FormReader
 
-_USUAL = 1000
-# Where the unit is small, so many times more: what a thousand euros are worth, to the nearest power of ten.
-_TIMES = {
-    **dict.fromkeys(("CNY", "CZK", "DKK", "MXN", "NOK", "SEK", "ZAR"), 10),
-    **dict.fromkeys(("AFN", "DZD", "EGP", "INR", "ISK", "JPY", "KES", "KGS", "PHP", "RSD", "RUB", "THB"), 100),
-    **dict.fromkeys(("TRY", "UAH"), 100),
-    **dict.fromkeys(("AMD", "ARS", "CLP", "HUF", "IQD", "KRW", "KZT", "NGN", "PKR"), 1000),
-    **dict.fromkeys(("COP", "IDR", "MNT", "UZS", "VND"), 10_000),
-    **dict.fromkeys(("LBP",), 100_000),
-    **dict.fromkeys(("IRR",), 1_000_000),
+# What about a thousand euros are, to the power of ten: as a bound before anybody has set one.
+_USUAL = {
+    1000: "AUD AZN BAM BGN BHD CAD CHF EUR GBP GEL JOD KWD NZD OMR SGD USD",
+    10_000: "AED BRL BYN CNY CZK DKK HKD ILS MAD MDL MKD MXN MYR NOK PEN PLN QAR RON SAR SEK TJS TND TWD UAH TRY ZAR",
+    100_000: "AFN ALL BDT DOP DZD EGP INR ISK JPY KES KGS LKR NPR PHP PKR RSD RUB THB",
+    1_000_000: "AMD ARS CLP CRC HUF IQD KRW KZT NGN XAF XOF YER",
+    10_000_000: "COP IDR LAK MNT PYG TZS UGX UZS VND",
+    100_000_000: "LBP",
+    1_000_000_000: "IRR",
 }
 _OWN = Compiled(select(ProgramRules.largest_typed_minor).where(ProgramRules.program_id == bindparam("program_id")))
 
 
-def usual_largest(currency: str) -> int:
-    """What a cashier may type where nothing was set, in minor units: 1,000 of a currency such as the euro."""
-    return int(_USUAL * _TIMES.get(currency, 1) * 10 ** get_currency_precision(currency))
+def usual_largest(currency: str) -> int | None:
+    """What a cashier may type where nothing was set, in minor units; None where we cannot tell what is much."""
+    found = next((most for most, currencies in _USUAL.items() if currency in currencies.split()), None)
+    return None if found is None else int(found * 10 ** get_currency_precision(currency))
 
 
-def largest(session: Session, program: Program) -> int:
-    """The largest purchase that a cashier may type, in minor units."""
+def largest(session: Session, program: Program) -> int | None:
+    """The largest purchase that a cashier may type, in minor units; None: any."""
     rows = _OWN.within(session, program_id=program.id)
     return int(rows[0][0]) if rows and rows[0][0] is not None else usual_largest(program.currency)
 
@@ -53,7 +53,7 @@ def check(session: Session, program: Program, actor: Actor, amount_minor: int | 
     if amount_minor is None or actor.staff_id is None or actor.may_manage:
         return
     most = largest(session, program)
-    if amount_minor > most:
+    if most is not None and amount_minor > most:
         raise Refused(
             "amount-too-large",
             N_("More than %(most)s cannot be typed here. Check the amount. If it is right, ask a manager to type it."),
@@ -65,22 +65,20 @@ def check(session: Session, program: Program, actor: Actor, amount_minor: int | 
 def watch(
     ctx: Context, session: Session, program: Program, actor: Actor, member_id: UUID, amount_minor: int | None
 ) -> None:
-    """Count a typed purchase that earns bonus. Raises Refused (guard-blocked) when the guard stops it.
-
-    A large one counts for several: see app.loyalty.guarding.typed_weight. A manager's counts once, whatever its sum.
-    """
+    """Count a typed purchase that may earn bonus. Raises Refused (guard-blocked) when the guard stops it."""
     if amount_minor is None or actor.staff_id is None:
         return
-    if bonus_rules.within(session, program.id).gives(amount_minor):
-        weight = 1 if actor.may_manage else typed_weight(amount_minor, largest(session, program))
-        guard.watch(ctx, session, actor, guard.typed_bonus(member_id, weight))
+    rules = bonus_rules.within(session, program.id)
+    if rules.kind is not BonusKind.OFF and amount_minor >= rules.smallest_purchase_minor:
+        guard.watch(ctx, session, actor, guard.typed_bonus(member_id))
 
 
 def as_typed(ctx: Context, program_id: UUID) -> dict[str, str]:
     """The largest purchase as the field of its form."""
     with ctx.sessions() as session:
         program = session.get_one(Program, program_id)
-        return {"largest_typed": bonus_rules.money_typed(largest(session, program), program.currency)}
+        most = largest(session, program)
+        return {"largest_typed": "" if most is None else bonus_rules.money_typed(most, program.currency)}
 
 
 def save(ctx: Context, actor: Actor, form: Mapping[str, str]) -> None:

@@ -29,10 +29,7 @@ RULE_NAMES = {
     Rule.MEMBER_DEVICES: N_("Friends of one member in a browser that was seen before"),
 }
 RULE_HINTS = {
-    Rule.MEMBER_BONUS: N_(
-        "Small purchases count once, large ones for more: once for each begun tenth of the largest purchase that a "
-        "cashier may type. What software sends is not counted."
-    ),
+    Rule.MEMBER_BONUS: N_("Purchases whose amounts staff typed. What till software sends is not counted."),
 }
 TROUBLES = {
     CodeAlarm.GUESSING: N_("Many wrong codes in the whole programme: somebody may be guessing"),

@@ -320,6 +320,8 @@ def upgrade() -> None:
     sa.UniqueConstraint('member_id', name=op.f('uq_erasures_member_id'))
     )
     op.create_index('ix_erasures_program_id_at', 'erasures', ['program_id', 'at'], unique=False)
+    op.drop_index('ix_credits_active_codes', table_name='credits')
+    op.create_index('ix_credits_active_codes', 'credits', ['program_id'], unique=False, postgresql_include=['pepper_id'], postgresql_where="status = 'open' AND code_hash IS NOT NULL")
     op.create_index('ix_audit_entries_reasons', 'audit_entries', ['subject_id'], unique=False, postgresql_where="action IN ('bonus.given', 'bonus.taken')")
     op.create_table('given_once',
     sa.Column('member_id', sa.Uuid(), nullable=False),
@@ -571,6 +573,8 @@ def downgrade() -> None:
     op.drop_column('programs', 'birthday_stamps')
     op.drop_constraint(op.f('fk_members_tier_id_tiers'), 'members', type_='foreignkey')
     op.drop_index('ix_audit_entries_reasons', table_name='audit_entries')
+    op.drop_index('ix_credits_active_codes', table_name='credits')
+    op.create_index('ix_credits_active_codes', 'credits', ['program_id'], unique=False, postgresql_where="status = 'open' AND code_hash IS NOT NULL")
     op.drop_index('ix_members_tier_look_at', table_name='members', postgresql_where='tier_look_at IS NOT NULL')
     op.drop_column('members', 'tier_look_at')
     op.drop_column('members', 'tier_until')
