@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from app import clock
 from app.db.campaigns import CampaignState, RunPhase
 from app.db.delivery import OutboxState
 from app.db.messages import SmsDay, SmsMessage, SmsRules
 from app.db.people import Consent, Member, MemberStatus, Role
-from app.services import campaign_control, campaign_rules, campaign_sending, campaigns, sms_reports, sms_sending
+from app.services import (
+    campaign_batches,
+    campaign_control,
+    campaign_rules,
+    campaign_sending,
+    campaigns,
+    sms_reports,
+    sms_sending,
+)
 from app.services.campaign_rules import Rules
 from app.services.campaign_sending import Turn
 from app.services.errors import Refused
@@ -370,3 +379,25 @@ def test_who_wrote_it_does_not_approve_it(desk: CampaignShop) -> None:
         campaign_control.approve(desk.ctx, desk.owner, made.id, made.version)
     assert "own-campaign" == refused.value.kind
     assert State.QUEUED.value not in desk.messages()
+
+
+def test_a_batch_whose_outcome_cannot_be_written_takes_no_later_one_with_it(
+    ctx, shop: Shop, tmp_path: Path, at: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, fails = campaign_batches.record, iter([True])
+
+    def record(*given: object) -> None:
+        if next(fails, False):
+            raise OperationalError("UPDATE", {}, Exception("the connection was lost"))
+        right(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(campaign_batches, "record", record)
+    with open_campaign_shop(ctx, shop, tmp_path, per_second=10) as desk:
+        at(NOON)
+        desk.members(25)
+        desk.started()
+        with pytest.raises(OperationalError):
+            desk.send()
+        assert {"sending": 10, "accepted": 10} == desk.messages()
+        # What is in doubt is looked for at the provider, and the rest is sent when the run's turn comes again.
+        assert 20 == sum(desk.arrived().values())
