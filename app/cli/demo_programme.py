@@ -31,14 +31,14 @@ _REWARDS: tuple[dict[str, str], ...] = (
     {"name": _BUN, "details": "Warm from the oven, while there are any.", "valid_days": "30"},
     {"name": _BEANS, "details": "250 g, ground as you like.", "valid_days": "90", "own_pass": "on"},
     {"name": "€5 off", "value": "amount", "amount": "5", "valid_days": "30", "remind_days": "5", "own_pass": "on"},
-    {"name": "20 % off cakes to order", "value": "percent", "percent": "20", "valid_days": "60"},
+    {"name": "20% off cakes to order", "value": "percent", "percent": "20", "valid_days": "60"},
     {"name": "Evening of latte art", "details": "An evening behind our bar.", "value": "access", "valid_days": "60"}
     | {"own_pass": "on"},
 )
 _TIERS = (
-    ("Bean", "0", "#8a5a3b", "3 % bonus, and a cinnamon bun for each tenth visit"),
-    ("Silver bean", "100", "#5b6b7a", "4 % bonus"),
-    ("Golden bean", "300", "#b8860b", "5 % bonus, and a seat at our evenings of latte art"),
+    ("Bean", "0", "#8a5a3b", "3% bonus, and a cinnamon bun for each tenth visit"),
+    ("Silver bean", "100", "#5b6b7a", "4% bonus"),
+    ("Golden bean", "300", "#b8860b", "5% bonus, and a seat at our evenings of latte art"),
 )
 _TIER_RATES = {"Silver bean": "4", "Golden bean": "5"}
 _QUESTION = {

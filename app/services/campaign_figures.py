@@ -11,7 +11,7 @@ from app import clock
 from app.db.campaigns import CampaignRecipient, CampaignState, RecipientState, RunPhase
 from app.db.programs import Program
 from app.loyalty.shares import Difference, Verdict, compare
-from app.services import campaign_rules, campaigns
+from app.services import campaign_rules, campaigns, sms_rules
 from app.services.campaign_counting import Scope
 from app.services.campaign_counts import HOLDOUT, Counts, Part, total
 from app.services.campaigns import CampaignView, RunView
@@ -167,6 +167,15 @@ def progress(ctx: Context, actor: Actor, campaign_id: UUID) -> Progress:
     with ctx.sessions() as session:
         done, left = session.execute(query).one()
     return Progress(done, done + left, run.phase, campaign.state)
+
+
+def quiet_until(ctx: Context, actor: Actor, campaign: CampaignView) -> datetime | None:
+    """When the quiet hours end that hold back what is being sent right now. None: nothing is held back by them."""
+    if campaign.state is not CampaignState.RUNNING or all(run.phase is not RunPhase.SENDING for run in campaign.runs):
+        return None
+    with ctx.sessions() as session:
+        program = session.get_one(Program, actor.program_id)
+        return sms_rules.of(session, program).quiet.held_until(clock.now())
 
 
 def _of(parts: Mapping[Part, Counts], group: str) -> Counts:

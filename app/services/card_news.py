@@ -16,7 +16,7 @@ from app.services.views import StampsView
 
 _A_SECOND = timedelta(seconds=1)
 _TOLD = "card_news"  # in the session, which is one transaction's
-_BETWEEN = " · "
+_BETWEEN = " – "
 
 
 def announce(
@@ -87,7 +87,7 @@ def stamps_news(
     if further:
         first = StampsView(None, program.stamp_card_name, have, program.stamps_needed, program.reward_name)
         begun = [shown for shown in (first, *further) if shown.have] or [first]
-        return " · ".join(
+        return " – ".join(
             text.gettext(
                 N_("%(card)s: %(have)s of %(needed)s"),
                 card=shown.name or text.gettext(N_("Stamps")),

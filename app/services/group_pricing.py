@@ -27,7 +27,7 @@ from sms.digits import ascii_digits
 MOST_PRICES = 200
 LONGEST_PRODUCT = 60
 _WHOLE_BP = 10_000
-_EVERYTHING = N_("everything")
+_EVERYTHING = N_("Everything")
 _PRICE = N_("%(product)s: %(price)s")
 _OFF = N_("%(product)s: %(share)s%% off")
 

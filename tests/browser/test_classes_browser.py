@@ -41,7 +41,7 @@ def test_from_five_proposed_classes_to_credit_on_the_cards(page: Page, live: Liv
     expect(page.get_by_text("Begins in a moment")).to_be_visible()
     credit_granting.work(shop.ctx, credit_policies.recent(shop.ctx, shop.program.id)[0].id, time.monotonic() + 60)
     page.reload()
-    expect(page.get_by_text("1 member · €5.00")).to_be_visible()
+    expect(page.get_by_text("1 member | €5.00")).to_be_visible()
     page.goto(f"/office/members/{erin.id}")
     expect(page.locator("main")).to_contain_text("€5.00")
 

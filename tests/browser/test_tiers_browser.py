@@ -49,7 +49,7 @@ def test_a_group_is_filled_and_priced_with_the_keyboard(page: Page, live: Live) 
     expect(page.get_by_label("Price", exact=True)).to_be_hidden()
     page.get_by_label("Percent off").fill("10")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("everything: 10% off")).to_be_visible()
+    expect(page.get_by_text("Everything: 10% off")).to_be_visible()
     page.goto(f"/till/m/{anna.id}")
     expect(page.locator(".till-groups")).to_contain_text("VIP")
 

@@ -108,7 +108,7 @@ def test_a_member_pays_the_lowest_price_of_their_groups(shop: Shop, vip: UUID):
         member_groups.add(shop.ctx, shop.owner, group, anna.card_code)
     answers = group_pricing.prices(shop.ctx, shop.api, anna.id, [Asked("Coffee", 300), Asked("Bun", 399), Asked("", 9)])
     assert [(201, "Locals"), (360, "VIP"), (9, "")] == [(one.price_minor, one.group) for one in answers]
-    shown = "VIP\nFree milk\neverything: 10% off\nCoffee: €2.50"
+    shown = "VIP\nFree milk\nEverything: 10% off\nCoffee: €2.50"
     assert shown == back_of(shop, anna)["groups"]
 
 

@@ -439,7 +439,7 @@ def test_each_stamp_card_has_a_column_of_its_name(
     assert [("Coffee", 3), ("Lunch", 4), ("Bakery", 0)] == on_cards(shop, "0401231000")
     assert [("Coffee", 0), ("Lunch", 1), ("Bakery", 0)] == on_cards(shop, "0401231001")
     anna, boris = (everyone(shop)[last] for last in ("1000", "1001"))
-    assert "Coffee: 3 of 10 · Lunch: 4 of 8" == anna.card.news
+    assert "Coffee: 3 of 10 – Lunch: 4 of 8" == anna.card.news
     assert "Your reward is here: Free lunch" == boris.card.news
     assert datetime(2027, 3, 31, 21, tzinfo=UTC) == anna.next_expiry_at
     with shop.ctx.sessions() as session:

@@ -123,7 +123,7 @@ class TestSeveralCards:
             (told["name"], told["given"])
             for told in answer["stamp_cards"]  # type: ignore[attr-defined]
         ]
-        assert "Coffee: 1 of 10 · Lunch: 2 of 8 · Spending: 3 of 8" == news_of(shop, member)
+        assert "Coffee: 1 of 10 – Lunch: 2 of 8 – Spending: 3 of 8" == news_of(shop, member)
 
     def test_a_receipt_that_earns_nothing_says_why(self, shop: Shop) -> None:
         stamp_cards.save_first(shop.ctx, shop.owner, {"products": "coffee"})

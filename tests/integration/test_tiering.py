@@ -60,7 +60,7 @@ def test_a_member_rises_with_the_purchase_and_the_lock_screen_tells(shop: Shop, 
     assert ("", "€0.01 more to Bronze") == (tier_of(shop, anna.id), goal(shop, anna.id))
     buy(shop, anna.id, 5000)
     assert ("Silver", "€40.01 more to Gold") == (tier_of(shop, anna.id), goal(shop, anna.id))
-    assert "You are Silver now · You have 2 of 10 stamps" == seen(shop, anna.id).news
+    assert "You are Silver now – You have 2 of 10 stamps" == seen(shop, anna.id).news
 
 
 def test_stamps_given_at_the_till_count_with_their_sum(shop: Shop, anna: MemberView):

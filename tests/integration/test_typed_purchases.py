@@ -60,7 +60,9 @@ def test_what_is_refused_is_said_with_what_to_do_in_the_cashiers_language(kulma:
 
 def test_the_owner_sets_the_largest_purchase(kulma: Shop, sign_in):
     owner: FlaskClient = sign_in(Role.OWNER)
-    assert 'value="1000.00"' in owner.get("/office/guard").text
+    page = owner.get("/office/guard").text
+    assert 'value="1000.00"' in page
+    assert "Empty: €1,000.00." in page
     assert 303 == owner.post("/office/guard/largest", data={"largest_typed": "50"}).status_code
     member = kulma.member()
     type_in(kulma, member, 5000)

@@ -333,7 +333,7 @@ def test_the_office_pages_of_visits_and_of_staff_figures(shop: Shop, sign_in):
     give_at(shop, 10, every=True)
     came(shop, shop.member(name="Anna"))
     page = manager.get("/office/visits").text
-    assert all(words in page for words in ("At each 10 visits", "By the hour", "Anna"))
+    assert all(words in page for words in ("Every 10 visits", "By the hour", "Anna"))
     assert 200 == sign_in(Role.MARKETER).get("/office/visits").status_code
     figures = manager.get("/office/staff-figures")
     assert "Charlie" in figures.text

@@ -70,10 +70,10 @@ class TestOffice:
         cake = reward_type(shop)
         rate = {"rate": "20", "name": "Happy hour", "location": str(shop.location.id), "weekday_0": "on"}
         page = text_of(owner.post("/office/bonus/rates", data=rate, follow_redirects=True))
-        assert "20% Happy hour Kulma · Monday" in page
+        assert "20% Happy hour Kulma | Monday" in page
         form = {"threshold": "50", "every": "on", "reward": str(cake), "extra": "1"}
         page = text_of(owner.post("/office/bonus/thresholds", data=form, follow_redirects=True))
-        assert "Each €50.00 Cake · €1.00 more" in page
+        assert "Each €50.00 Cake | €1.00 more" in page
         with shop.ctx.sessions() as session:
             ids = session.scalars(select(BonusRate.id)).one(), session.scalars(select(BonusThreshold.id)).one()
         owner.post(f"/office/bonus/rates/{ids[0]}", data={"active": "off"})

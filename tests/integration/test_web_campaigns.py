@@ -255,7 +255,7 @@ def test_the_counter_speaks_the_readers_language_and_counts_as_the_sender_does(s
     marketer = sign_in(Role.MARKETER)
     texts = marketer.post("/office/campaigns/count", data=FORM | {"text_a_en": "Buns 😀 {first_name}" + "x" * 80}).json
     told = texts["texts"]["text_a_en"]
-    assert "2 parts · €0.14 · 99 characters (UCS-2)" == told["line"]
+    assert "2 parts | €0.14 | 99 characters (UCS-2)" == told["line"]
     assert 4 == len(told["cautions"])
     assert "These characters make the SMS cost about twice as much: 😀" == told["cautions"][-1]
     long = marketer.post("/office/campaigns/count", data=FORM | {"text_a_en": "x" * 1000}).json["texts"]["text_a_en"]

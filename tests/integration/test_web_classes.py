@@ -55,7 +55,7 @@ def test_from_no_classes_to_five_with_one_button(shop: Shop, sign_in: SignIn):
     for name in ("Best", "Loyal", "New", "At risk", "Lost"):
         assert f" {name} " in page
     assert "1 member bought nothing in the time that counts" in page
-    assert "Scores: how lately 4–5 · how often 4–5 · how much 4–5" in page
+    assert "Scores: how lately 4–5 | how often 4–5 | how much 4–5" in page
 
 
 def test_marketers_see_the_classes_and_change_nothing(shop: Shop, sign_in: SignIn, friends: str):
@@ -128,7 +128,7 @@ def test_credit_is_given_by_hand_after_looking_at_the_numbers_and_once(shop: Sho
     credit_granting.work(shop.ctx, run.id, time.monotonic() + 60)
     with shop.ctx.sessions() as session:
         assert 2 == len(session.scalars(select(Credit)).all())
-    assert "2 members · €10.00" in words(mary.get("/office/classes").text)
+    assert "2 members | €10.00" in words(mary.get("/office/classes").text)
 
 
 @pytest.mark.parametrize("seen_at", ["", "nonsense", "0001-01-01T00:00:00+14:00", "2020-01-01T00:00:00+00:00"])

@@ -85,6 +85,21 @@ def test_progress_is_told_to_the_script_and_the_page(sign_in: SignIn, shop: Shop
     assert "Look again" in page
 
 
+def test_the_pages_say_until_when_the_quiet_hours_hold_a_campaign_back(
+    sign_in: SignIn, shop: Shop, at: Callable[[datetime], None]
+):
+    night = datetime(2027, 3, 1, 21, tzinfo=UTC)  # 23:00 in Helsinki
+    at(night)
+    going = Story(shop, SENT, state=CampaignState.RUNNING)
+    going.recipient(shop.member(1), state=RecipientState.PLANNED, run=going.run(night, RunPhase.SENDING))
+    browser = sign_in(Role.MARKETER)
+    words = "These are quiet hours: the rest goes out from 2 March 2027 08:00."
+    pages = [f"/office/campaigns/{going.id}", f"/office/campaigns/{going.id}/figures"]
+    assert [True, True] == [words in browser.get(page).text for page in pages]
+    at(night + DAY / 2)
+    assert [False, False] == ["These are quiet hours" in browser.get(page).text for page in pages]
+
+
 def test_marketers_see_phones_masked_and_take_no_list_along(sign_in: SignIn, story: Story):
     marketer, manager = sign_in(Role.MARKETER), sign_in(Role.MANAGER)
     address = f"/office/campaigns/{story.id}/log"

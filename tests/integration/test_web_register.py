@@ -68,6 +68,16 @@ def test_what_was_forgotten_is_said_at_its_field(shop: Shop, browser: FlaskClien
     assert 'aria-describedby="wording-error"' in answer.text
 
 
+def test_columns_from_which_nothing_is_taken_are_named(shop: Shop, browser: FlaskClient) -> None:
+    said = "Nothing is taken from these columns"
+    address = send(browser, b"Phone;Name;Shoe size;Dog\n0401112223;Jaana;450;38\n").location
+    work(shop)
+    assert f"{said}: Shoe size, Dog." in browser.get(address).text
+    address = send(browser, b"Phone;Name\n0401112224;Olli\n").location
+    work(shop)
+    assert said not in browser.get(address).text
+
+
 def test_columns_can_be_chosen_by_hand(shop: Shop, browser: FlaskClient) -> None:
     location = send(browser, b"a;b\nAnna;0401231000\n").location
     assert "Choose at least the column with the phone numbers" in browser.get(location).text

@@ -111,7 +111,7 @@ def test_a_members_page_tells_the_tier_and_its_history(gold: MemberView, sign_in
 def test_the_till_shows_the_tier_on_its_colour_and_the_groups_prices(shop: Shop, gold: MemberView, sign_in: SignIn):
     vip(shop, gold)
     page = sign_in(Role.CASHIER).get(f"/till/m/{gold.id}").text
-    for text in ("--tier: #d4af37", "--on-tier: #000000", "Gold", "VIP", "everything: 10% off"):
+    for text in ("--tier: #d4af37", "--on-tier: #000000", "Gold", "VIP", "Everything: 10% off"):
         assert text in page
 
 

@@ -1,5 +1,6 @@
 """Campaigns in words: their states, times, ways and what comes with them."""
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from app.db.campaigns import Benefit, CampaignState, Medium, Repeat, RunPhase
@@ -145,6 +146,14 @@ def benefit(values: CampaignValues, program: ProgramView) -> str:
             return words.ngettext("Double stamps for %(n)s day", "Double stamps for %(n)s days", days)
         case _:
             return words.gettext(BENEFITS[Benefit.NONE])
+
+
+def quiet(until: datetime | None, program: ProgramView) -> str:
+    """Why nothing goes out at the moment; '' when the quiet hours hold nothing back."""
+    if until is None:
+        return ""
+    when = text().moment(until, program.time_zone)
+    return text().gettext("These are quiet hours: the rest goes out from %(when)s.", when=when)
 
 
 def skipped(reasons: dict[str, int]) -> list[tuple[str, int]]:

@@ -12,6 +12,7 @@ from app.i18n import LANGUAGES
 from app.services import (
     campaign_control,
     campaign_counter,
+    campaign_figures,
     campaign_forms,
     campaign_preview,
     campaign_rules,
@@ -190,6 +191,7 @@ def _page(view: CampaignView, errors: dict[str, str] | None = None, form: dict[s
         states=words.STATES,
         looks=words.LOOKS,
         phases=words.PHASES,
+        quiet_words=words.quiet(campaign_figures.quiet_until(ctx(), here, view), program),
         media=words.MEDIA,
         when=words.when(view.values, program),
         until=words.until(view.values, program),

@@ -95,7 +95,7 @@ def _told(one: Counted, currency: str, wallet_only: bool) -> dict[str, object]:
         parts = said.ngettext("%(n)s part", "%(n)s parts", one.count.parts)
         price = said.price(one.cost_micro, currency) if one.cost_micro else ""
         units = said.ngettext("%(n)s character", "%(n)s characters", one.count.units)
-        line = " · ".join(part for part in (parts, price, f"{units} ({one.count.encoding})") if part)
+        line = " | ".join(part for part in (parts, price, f"{units} ({one.count.encoding})") if part)
     cautions = [said.gettext(caution.message, **caution.params) for caution in one.cautions]
     if one.count.parts > MOST_PARTS and not wallet_only:
         cautions.insert(0, said.gettext("That is too long: %(most)s parts are the most.", most=MOST_PARTS))

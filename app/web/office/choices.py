@@ -46,7 +46,7 @@ def currencies(language: str, chosen: str) -> Options:
     """Currencies that some country pays with today, by code, and the chosen one whatever it is."""
     names = translator(language).locale.currencies
     codes = _tender() | ({chosen} & names.keys())
-    return [(code, f"{code} · {names.get(code, code)}") for code in sorted(codes)]
+    return [(code, f"{code} | {names.get(code, code)}") for code in sorted(codes)]
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from app.web.access import MANAGERS, OFFICE, actor, ctx, staff_only
 from app.web.language import text
 from app.web.office import campaign_tables
 from app.web.office.campaign_tables import SORTS, TABLES
-from app.web.office.campaign_words import LOOKS, STATES
+from app.web.office.campaign_words import LOOKS, STATES, quiet
 from app.web.office.frame import blueprint
 from app.web.office.messages import LOOKS as SMS_LOOKS
 from app.web.office.messages import STATES as SMS_STATES
@@ -49,8 +49,9 @@ _STANDING = {
 @blueprint.get("/campaigns/<uuid:campaign_id>/figures")
 @staff_only(*OFFICE)
 def campaigns_figures(campaign_id: UUID) -> str:
-    figures = campaign_figures.figures(ctx(), actor(), campaign_id)
-    progress = campaign_figures.progress(ctx(), actor(), campaign_id)
+    here = actor()
+    figures = campaign_figures.figures(ctx(), here, campaign_id)
+    progress = campaign_figures.progress(ctx(), here, campaign_id)
     groups = campaign_tables.groups(figures)
     return render_template(
         "office/campaign_figures.html",
@@ -58,6 +59,9 @@ def campaigns_figures(campaign_id: UUID) -> str:
         campaign=figures.campaign,
         progress=progress,
         progress_words=_progress_words(progress),
+        quiet_words=quiet(
+            campaign_figures.quiet_until(ctx(), here, figures.campaign), programs.get(ctx(), here.program_id)
+        ),
         steps=drawn.bars(campaign_tables.steps(figures)),
         standing=drawn.Figure(campaign_tables.standing(figures)),
         held=drawn.bars(campaign_tables.held(figures)),

@@ -99,8 +99,14 @@ def guard_lift(subject_id: UUID) -> Response:
     return redirect(url_for("office.guard", saved="1"), 303)
 
 
+def _usual_largest(currency: str) -> str:
+    usual = typed_purchases.usual_largest(currency)
+    return text().gettext("any sum") if usual is None else text().money(usual, currency)
+
+
 def _page(form: dict[str, str], errors: dict[str, str]) -> str:
     here = actor()
+    program = programs.get(ctx(), here.program_id)
     saved = guard_desk.read_thresholds(ctx(), here)
     shown = {f"{rule}_most": text().digits(str(one.most)) for rule, one in saved.items()}
     shown |= {f"{rule}_minutes": text().digits(str(one.minutes)) for rule, one in saved.items()}
@@ -108,7 +114,8 @@ def _page(form: dict[str, str], errors: dict[str, str]) -> str:
     shown |= typed_purchases.as_typed(ctx(), here.program_id)
     return render_template(
         "office/guard.html",
-        program=programs.get(ctx(), here.program_id),
+        program=program,
+        usual_largest=_usual_largest(program.currency),
         alerts=guard_desk.every(ctx(), here),
         troubles=code_troubles.newest(ctx(), here),
         trouble_names=TROUBLES,

@@ -32,4 +32,4 @@ def worth(program: ProgramView, kind: RewardTypeView) -> str:
 
 def _named(program: ProgramView, kind: RewardTypeView) -> str:
     found = worth(program, kind)
-    return found if kind.name in found else f"{kind.name} · {found}"
+    return found if kind.name in found else f"{kind.name} | {found}"

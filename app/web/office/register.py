@@ -196,10 +196,17 @@ def _page(view: RegisterView, form: dict[str, str], errors: dict[str, str], *, o
         chosen=form if open_columns else chosen,
         open_columns=open_columns or view.needs_columns,
         column_name=lambda field: _column_name(view, field),
+        unused=text().listed(_unused(view)),
         shown_errors=view.errors[:SHOWN_ERRORS],
         form=form,
         errors=errors,
     )
+
+
+def _unused(view: RegisterView) -> list[str]:
+    """The headings of the columns that nothing is taken from."""
+    taken = set(view.columns.values())
+    return [heading for place, heading in enumerate(view.headings) if heading.strip() and place not in taken]
 
 
 def _field_names(view: RegisterView) -> list[tuple[str, str]]:

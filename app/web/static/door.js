@@ -69,7 +69,7 @@ function showCounts() {
     lines.push(filled(elsewhere, { name, n: number.format(count) }));
   }
   at("waiting").hidden = lines.length === 0;
-  at("waiting").textContent = lines.join(" · ");
+  at("waiting").textContent = lines.join(" | ");
   if (!at("notice").hidden) showNotice(at("notice").dataset.kind);
   showRefused();
 }
